@@ -1,0 +1,51 @@
+# sgaplus: the SGA+ paper, from raw data to every table and figure.
+#
+#   results/<run>/models/<model>/model.pth
+#   results/<run>/refinements/<dataset>/<model>/target<lambda>/<variant>/seed<seed>/chunk<chunk>.parquet
+#   results/<run>/records/<experiment>.parquet -> figures/<experiment>.{pdf,png}, tables/<experiment>.{csv,md}
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/refine.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        tables=TABLE_FILES,
+        figures=FIGURE_FILES,
+        run=rules.describe_run.output,
+
+
+rule datasets:
+    input:
+        DATASET_FILES,
+
+
+rule models:
+    input:
+        MODEL_FILES,
+
+
+rule tables:
+    input:
+        TABLE_FILES,
+
+
+rule figures:
+    input:
+        FIGURE_FILES,

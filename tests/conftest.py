@@ -1,0 +1,50 @@
+"""Fixtures: tiny models and images that need no download, and photographs where a developer has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def kodak() -> Path:
+    """The folder of the Kodak suite; not shipped, so tests that want it skip where it is missing."""
+    folder = PHOTOGRAPHS / "kodak"
+    if not folder.is_dir():
+        pytest.skip(f"no Kodak photographs in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Makes a smooth random picture (3, height, width) in [0, 1]."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    def make(height: int, width: int, seed: int = 0):
+        coarse = torch.rand((1, 3, 7, 5), generator=torch.Generator().manual_seed(seed))
+        return interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def codec(picture):
+    """A frozen codec of different N and M, trained for a second or two on smooth pictures."""
+    import torch
+
+    from sgaplus.codec import Codec
+    from sgaplus.training import Recipe, train
+
+    recipe = Recipe(0.05, N=8, M=12, steps=150, batch_size=8, crop=64, lr=2e-3, warmup_steps=10, latent_gain=10.0)
+    pictures = [(picture(96, 96, seed) * 255).byte().permute(1, 2, 0).numpy() for seed in range(100, 116)]
+    model, _ = train(recipe, pictures, torch.device("cpu"), label="fixture")
+    with torch.no_grad():
+        model.entropy_bottleneck.quantiles[:, 0, 1] = torch.linspace(-0.4, 0.4, 8)  # medians that are no integers
+    model.update(force=True)
+    return Codec(model)

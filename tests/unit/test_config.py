@@ -1,0 +1,613 @@
+from __future__ import annotations
+
+import copy
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+from sgaplus import config as settings
+from sgaplus.errors import ConfigError
+
+CONFIG = Path(__file__).parents[2] / "config"
+SCHEMA = yaml.safe_load(settings.SCHEMA.read_text())
+
+SMALL = yaml.safe_load("""
+run: test
+datasets:
+  photos: {path: photos}
+  tiny: {package: skimage.data, files: [coffee.png]}
+models:
+  low: {lmbda: 0.01, N: 8, M: 8, steps: 10, dataset: tiny}
+  high: {lmbda: 0.02, path: high.pth}
+methods:
+  sga: {label: SGA, rounding: sga, tau_max: 0.5}
+  ssl: {label: SSL, rounding: ssl, parameters: {a: 2.3}}
+experiments:
+  curves: {title: Curves, figure: loss_curves, dataset: photos, models: [low], methods: [sga, ssl], steps: [20]}
+  table: {title: Table, table: steps, dataset: photos, models: [low], methods: [sga], steps: [10, 40]}
+""")
+
+
+def parent(config: dict, place: str) -> tuple[dict, str]:
+    """The mapping that a dotted place lies in, and its key there."""
+    *path, key = place.split(".")
+    for name in path:
+        config = config.setdefault(name, {})
+    return config, key
+
+
+def small(**changes) -> dict:
+    """The small configuration, with values put at dotted places: small(**{"models.low.lmbda": 1})."""
+    config = copy.deepcopy(SMALL)
+    for place, value in changes.items():
+        entry, key = parent(config, place)
+        entry[key] = value
+    return config
+
+
+def without(place: str) -> dict:
+    config = small()
+    entry, key = parent(config, place)
+    del entry[key]
+    return config
+
+
+def overlaid(*names: str | dict) -> dict:
+    """Configurations laid over one another as Snakemake does, from left to right."""
+    config: dict = {}
+    for name in names:
+        update_config(config, load_configfile(CONFIG / name) if isinstance(name, str) else name)
+    return config
+
+
+def refusal(config: dict) -> str:
+    """The line that a configuration is refused with."""
+    with pytest.raises(ConfigError) as caught:
+        settings.validated(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def variants(config: dict) -> set[str]:
+    return {refinement.variant for refinement in settings.refinements(config).values()}
+
+
+@pytest.fixture(scope="module")
+def paper() -> dict:
+    return settings.validated(overlaid("config.yaml"))
+
+
+@pytest.fixture(scope="module")
+def demo() -> dict:
+    return settings.validated(overlaid("config.yaml", "demo.yaml"))
+
+
+def test_the_demo_needs_only_its_own_data_sets_and_models(demo):
+    own = load_configfile(CONFIG / "demo.yaml")
+    refinements = settings.refinements(demo).values()
+    assert {refinement.dataset for refinement in refinements} <= set(own["datasets"])
+    assert {refinement.model for refinement in refinements} <= set(own["models"])
+    for model in own["models"].values():
+        assert model["dataset"] in own["datasets"]
+        assert model.get("start_from") in {None, *own["models"]}
+    assert all("package" in dataset for dataset in own["datasets"].values())  # nothing to download
+
+
+def test_the_demo_makes_every_artifact_of_the_paper(paper, demo):
+    assert demo["experiments"].keys() == paper["experiments"].keys()
+    for name, entry in demo["experiments"].items():
+        assert entry.get("figure") == paper["experiments"][name].get("figure")
+        assert bool(settings.refinements(demo, name)) == ("dataset" in entry)
+
+
+def test_the_demo_is_small(demo):
+    refinements = settings.refinements(demo).values()
+    assert max(refinement.steps for refinement in refinements) <= 1000
+    for name in {refinement.model for refinement in refinements}:
+        assert max(demo["models"][name][key] for key in ("N", "M")) <= 64
+
+
+def test_the_paper_is_a_known_number_of_refinements(paper):
+    # Figure 1 runs none.
+    figure2 = 4  # ste, uniform, sga, ssl at one lambda
+    figure7 = 7 * 4 - 4  # the same at 7 lambdas, less Figure 2's
+    # sga, linear, cosine, ssl at 5 temperatures; sga's own 0.5 is not among them, and of the other
+    # three methods' own 1.0, ssl's is Figure 2's
+    table1 = 4 * 5 - 1
+    # 10 methods with 3 seeds; with seed 0, Figure 2 has four and Table 1 linear and cosine
+    by_steps = 10 * 3 - 4 - 2
+    assert (figure2, figure7, table1, by_steps) == (4, 24, 19, 24)
+    assert len(settings.refinements(paper)) == 71
+    each = [len(settings.refinements(paper, name)) for name in paper["experiments"]]
+    assert each == [0, 4, 28, 20, 30]
+
+
+def test_the_demo_is_a_known_number_of_refinements(demo):
+    # 4 methods at 3 lambdas; sga and ssl at 5 temperatures, less ssl's own; the other two experiments
+    # use Figure 7's at lambda 0.01
+    assert len(settings.refinements(demo)) == 3 * 4 + 2 * 5 - 1 == 21
+
+
+def test_settings_of_the_paper_are_the_papers(paper):
+    """Section 4.1 and 4.6, and the table of models in the authors' code."""
+    table = {model["lmbda"]: (model["N"], model["M"], model["steps"]) for model in paper["models"].values()}
+    middle = dict.fromkeys((0.0025, 0.005, 0.01, 0.02), (192, 192, 2_000_000))
+    assert table == {0.001: (128, 128, 10**6), **middle, 0.04: (256, 256, 2 * 10**6), 0.08: (256, 256, 3 * 10**6)}
+    training = paper["training"]
+    assert [training[key] for key in ("batch_size", "crop", "lr", "lr_schedule")] == [32, 256, 1e-4, "constant"]
+    lr = {name: method["lr"] for name, method in paper["methods"].items()}
+    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4}
+    assert paper["methods"]["sga"]["tau_max"] == 0.5
+    for name in ("linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"):
+        assert (paper["methods"][name]["tau_max"], paper["methods"][name]["tau_rate"]) == (1.0, 1e-3)
+
+
+def test_defaults_are_filled_in_at_every_level():
+    config = settings.validated(small())
+    assert config["device"] == "auto"
+    assert config["training"]["batch_size"] == 32
+    assert config["training"]["clip_norm"] is None
+    assert config["refinement"]["images_per_job"] == 8
+    assert config["methods"]["ssl"]["tau_max"] == 1.0
+    assert config["methods"]["sga"]["parameters"] == {}
+    assert config["experiments"]["curves"]["seeds"] == [0]
+
+
+def test_what_is_said_is_not_overwritten_by_a_default():
+    config = settings.validated(small(device="cpu", **{"training.crop": 64, "experiments.curves.seeds": [3]}))
+    assert config["device"] == "cpu"
+    assert config["training"]["crop"] == 64
+    assert config["methods"]["sga"]["tau_max"] == 0.5
+    assert config["experiments"]["curves"]["seeds"] == [3]
+
+
+def test_validation_leaves_its_argument_as_it_was():
+    config = small()
+    settings.validated(config)
+    assert config == small()
+
+
+def test_entries_do_not_share_their_defaults():
+    config = settings.validated(small(**{"methods.ste": {"label": "STE", "rounding": "ste"}}))
+    config["methods"]["sga"]["parameters"]["a"] = 1
+    assert config["methods"]["ste"]["parameters"] == {}
+    assert settings.validated(small())["methods"]["sga"]["parameters"] == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "right"),
+    [
+        ("experimnts", "experiments"),
+        ("datasets.photos.pth", "path"),
+        ("models.low.stepz", "steps"),
+        ("models.low.lmda", "lmbda"),
+        ("training.batchsize", "batch_size"),
+        ("methods.sga.taumax", "tau_max"),
+        ("methods.sga.colour", "color"),
+        ("refinement.image_per_job", "images_per_job"),
+        ("experiments.curves.method", "methods"),
+    ],
+)
+def test_a_misspelt_key_is_named_and_the_right_one_suggested(place, right):
+    message = refusal(small(**{place: 1}))
+    section, _, key = place.rpartition(".")
+    assert message.startswith(f"{section or 'configuration'}: unknown key '{key}'. Did you mean '{right}'?")
+
+
+def test_a_key_unlike_any_is_answered_with_all_of_them():
+    message = refusal(small(**{"refinement.zzz": 1}))
+    assert "Did you mean" not in message
+    assert "images_per_job, keep_best, memory_mb, record_every, threads" in message
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("run", "datasets", "models", "methods", "experiments"),
+        *("models.low.lmbda", "methods.sga.label", "methods.sga.rounding", "experiments.curves.title"),
+    ],
+)
+def test_a_missing_key_is_named(place):
+    section, _, key = place.rpartition(".")
+    message = refusal(without(place))
+    assert message.startswith(f"{section or 'configuration'}: ")
+    assert f"'{key}'" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("datasets.photos.count", 0),
+        ("datasets.photos.crop", [256]),
+        ("datasets.photos.path", ""),
+        ("datasets.tiny.files", []),
+        ("models.low.lmbda", 0),
+        ("models.low.N", 0),
+        ("models.low.lr", 0),
+        ("training.crop", 100),
+        ("training.crop", 0),
+        ("training.clip_norm", 0),
+        ("training.warmup_steps", -1),
+        ("methods.sga.tau_max", 0),
+        ("methods.sga.tau_max", 1.5),
+        ("methods.sga.tau_rate", -1),
+        ("methods.sga.lr", 0),
+        ("methods.sga.marker", "oo"),
+        ("refinement.images_per_job", 0),
+        ("refinement.memory_mb", 99),
+        ("experiments.curves.steps", []),
+        ("experiments.curves.models", ["low", "low"]),
+    ],
+)
+def test_a_value_out_of_range_is_refused_and_its_key_explained(place, value):
+    message = refusal(small(**{place: value}))
+    assert message.startswith(f"{place}: {value!r} ")
+    assert "It is: " in message
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("run", 3),
+        ("datasets", ["photos"]),
+        ("datasets.photos.count", 2.5),
+        ("models.low.lmbda", "0.01"),
+        ("models.low.lmbda", "1e-4"),  # a text, to YAML
+        ("models.low.steps", True),
+        ("training", None),
+        ("training.lr_schedule", "linear"),
+        ("device", "gpu"),
+        ("methods.sga.optimizer", "Adam"),
+        ("methods.sga.parameters", [1]),
+        ("refinement.keep_best", "yes"),
+        ("experiments.curves.methods", "sga"),
+        ("experiments.curves.steps", 20),
+        ("experiments.curves.figure", "curves"),
+        ("experiments.curves.sweep", {"a": [1], "n": [1]}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_and_its_key_explained(place, value):
+    message = refusal(small(**{place: value}))
+    assert message.startswith(f"{place}: {value!r} ")
+    assert "It is: " in message
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("experiments.curves.steps", [20, 0]),
+        ("experiments.curves.targets", [0.1, -1]),
+        ("datasets.photos.crop", [8, 0]),
+    ],
+)
+def test_a_wrong_item_of_a_list_is_named_by_its_position(place, value):
+    assert refusal(small(**{place: value})).startswith(f"{place}.1: {value[1]!r} ")
+
+
+@pytest.mark.parametrize("section", ["datasets", "models", "methods", "experiments"])
+@pytest.mark.parametrize("name", ["two words", "../up", ".hidden", "a/b", ""])
+def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(section, name):
+    config = small()
+    config[section][name] = next(iter(config[section].values()))
+    assert refusal(config).startswith(f"{section}: {name!r} ")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("models.low.dataset", "phots", "models.low.dataset: no entry 'phots'. Did you mean 'photos'?"),
+        ("models.low.start_from", "hihg", "models.low.start_from: no entry 'hihg'. Did you mean 'high'?"),
+        ("experiments.curves.dataset", "tny", "experiments.curves.dataset: no entry 'tny'. Did you mean 'tiny'?"),
+        ("experiments.curves.models", ["low", "hi"], "experiments.curves.models: no entry 'hi'. Did you mean 'high'?"),
+        ("experiments.curves.methods", ["sll"], "experiments.curves.methods: no entry 'sll'. Did you mean 'ssl'?"),
+    ],
+)
+def test_a_name_without_an_entry_is_refused_and_the_right_one_suggested(place, value, said):
+    assert refusal(small(**{place: value})).startswith(said)
+
+
+@pytest.mark.parametrize("chain", [["low"], ["low", "b"], ["low", "b", "c"]])
+def test_models_that_start_from_each_other_are_refused(chain):
+    config = small()
+    for model, start in zip(chain, [*chain[1:], chain[0]], strict=True):
+        config["models"][model] = config["models"]["low"] | {"start_from": start}
+    message = refusal(config)
+    assert message.startswith(f"models.low.start_from: {' -> '.join([*chain, 'low'])} is a circle")
+
+
+def test_a_model_may_start_from_one_that_starts_from_another():
+    config = small()
+    for model, start in (("b", "low"), ("c", "b")):
+        config["models"][model] = config["models"]["low"] | {"start_from": start}
+    assert settings.validated(config)["models"]["c"]["start_from"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (without("experiments.curves.figure"), "experiments.curves: needs either figure or table"),
+        (small(**{"experiments.curves.table": "steps"}), "experiments.curves: needs either figure or table"),
+        (without("datasets.photos.path"), "datasets.photos: needs either path or package and files"),
+        (without("datasets.tiny.files"), "datasets.tiny: needs either path or package and files"),
+        (small(**{"datasets.tiny.path": "photos"}), "datasets.tiny: needs either path or package and files"),
+        (without("models.low.N"), "models.low: needs either path or N and M and steps and dataset"),
+        (small(**{"models.low.path": "low.pth"}), "models.low: needs either path or N and M and steps and dataset"),
+    ],
+)
+def test_neither_and_both_of_two_choices_are_refused(config, said):
+    message = refusal(config)
+    assert message.startswith(said)
+    assert "not both" in message
+
+
+@pytest.mark.parametrize("key", ["dataset", "models", "methods", "steps"])
+def test_curves_without_something_to_draw_are_refused(key):
+    message = refusal(without(f"experiments.curves.{key}"))
+    assert message == f"experiments.curves: needs {key} for loss_curves."
+
+
+def test_a_sweep_table_without_a_sweep_is_refused():
+    assert refusal(small(**{"experiments.table.table": "sweep"})).startswith("experiments.table: needs sweep")
+
+
+def test_probabilities_need_only_methods():
+    entry = {"title": "Figure 1", "figure": "probabilities", "methods": ["sga"]}
+    config = settings.validated(small(**{"experiments.shapes": entry}))
+    assert settings.refinements(config, "shapes") == {}
+    del entry["methods"]
+    assert refusal(small(**{"experiments.shapes": entry})) == "experiments.shapes: needs methods for probabilities."
+
+
+@pytest.mark.parametrize("order", [["curves", "table"], ["table", "curves"]])
+def test_a_refinement_that_experiments_share_is_one_with_the_steps_of_all(order):
+    config = settings.validated(small(experiments={name: SMALL["experiments"][name] for name in order}))
+    union = settings.refinements(config)
+    assert {key[3] for key in union} == {"sga", "ssl"}
+    shared = union["photos", "low", "0.01", "sga", "0"]
+    assert (shared.steps, shared.record) == (40, {10, 20, 40})
+    alone = union["photos", "low", "0.01", "ssl", "0"]
+    assert (alone.steps, alone.record) == (20, {20})
+    # one job serves both, so either experiment knows the union's
+    assert settings.refinements(config, "curves") == union
+    assert settings.refinements(config, "table") == {shared.key: shared}
+
+
+def test_an_experiment_selects_every_combination():
+    changes = {"models": ["low", "high"], "targets": [0.5, 2], "seeds": [0, 1], "methods": ["sga", "ssl"]}
+    config = settings.validated(small(**{f"experiments.curves.{key}": value for key, value in changes.items()}))
+    keys = set(settings.refinements(config, "curves"))
+    assert keys == {
+        ("photos", model, target, method, seed)
+        for model in ("low", "high")
+        for target in ("0.5", "2")
+        for method in ("sga", "ssl")
+        for seed in ("0", "1")
+    }
+
+
+def test_without_targets_each_model_keeps_its_own_lambda():
+    config = settings.validated(small(**{"experiments.curves.models": ["low", "high"]}))
+    targets = {(one.model, one.target) for one in settings.refinements(config, "curves").values()}
+    assert targets == {("low", 0.01), ("high", 0.02)}
+
+
+def test_a_sweep_shares_the_method_itself_where_the_value_is_its_own():
+    config = settings.validated(small(**{"experiments.curves.sweep": {"tau_max": [0.5, 1.0]}}))
+    assert variants(config) == {"sga", "sga_tau_max1", "ssl", "ssl_tau_max0.5"}
+    shared = settings.refinements(config, "curves")["photos", "low", "0.01", "sga", "0"]
+    assert shared.steps == 40  # the table's, which sweeps nothing
+
+
+def test_a_swept_parameter_of_the_rounding_goes_to_its_parameters():
+    config = settings.validated(
+        small(**{"experiments.curves.sweep": {"a": [1, 2.3]}, "experiments.curves.methods": ["ssl"]})
+    )
+    swept = settings.refinements(config)["photos", "low", "0.01", "ssl_a1", "0"]
+    assert swept.settings["parameters"] == {"a": 1}
+    assert "ssl" in variants(config)
+    assert config["methods"]["ssl"]["parameters"] == {"a": 2.3}  # the entry keeps its own
+
+
+@pytest.mark.parametrize("values", [[0.2, 0.20000001], [0.50000001, 0.5000000001]])
+def test_swept_values_that_would_share_a_file_name_are_refused(values):
+    message = refusal(small(**{"experiments.curves.sweep": {"tau_max": values}}))
+    assert message.startswith("experiments.curves.sweep: two values are both written 'sga_tau_max")
+    assert "round them" in message
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 1.5])
+def test_a_swept_temperature_out_of_range_is_refused(value):
+    message = refusal(small(**{"experiments.curves.sweep": {"tau_max": [0.5, value]}}))
+    assert message.startswith(f"experiments.curves.sweep.tau_max: {value:g} is not in (0, 1]")
+
+
+def test_more_steps_than_the_method_runs_are_refused():
+    message = refusal(small(**{"methods.sga.steps": 30}))
+    assert message.startswith("experiments.table.steps: asks for 40, but methods.sga.steps is 30")
+    assert "at most" in message
+
+
+def test_a_method_with_steps_of_its_own_always_runs_them():
+    config = settings.validated(small(**{"methods.sga.steps": 100}))
+    refinement = settings.refinements(config)["photos", "low", "0.01", "sga", "0"]
+    assert (refinement.steps, refinement.record) == (100, {10, 20, 40})
+
+
+PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sga"]}
+
+
+@pytest.mark.xfail(strict=True, reason="gets past the checks, or ends them with a traceback")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"datasets.photos.package": "skimage.data"}, id="path and package, then KeyError in images.find"),
+        pytest.param({"models.high.N": 8}, id="keys of a training beside path, ignored"),
+        pytest.param(
+            {"models.wide": {"lmbda": 1, "N": 16, "M": 8, "steps": 1, "dataset": "tiny", "start_from": "low"}},
+            id="start_from of other widths, found only after the first model is trained",
+        ),
+        pytest.param({"models.low.lmbda": math.nan}, id="not a number"),
+        pytest.param({"models.low.lmbda": math.inf}, id="infinite"),
+        pytest.param({"models.low.steps": 10.0}, id="an integer written as 10.0 stays a float"),
+        pytest.param({"run": "paper\n"}, id="a name that ends in a newline"),
+        pytest.param({"experiments.curves.seeds": [0.0]}, id="a seed of 0.0 is another file than seed 0"),
+        pytest.param({"experiments.curves.targets": [0.1, 0.1 + 1e-9]}, id="two targets of one file name become one"),
+        pytest.param({"experiments.curves.sweep": {"lr": [0]}}, id="swept lr of 0"),
+        pytest.param({"experiments.curves.sweep": {"tau_rate": [-1]}}, id="swept tau_rate below 0"),
+        pytest.param({"experiments.curves.sweep": {"tau_mx": [0.5]}}, id="a misspelt sweep is a rounding's parameter"),
+        pytest.param({"experiments.curves.sweep": {"tau_max": [0.5, 1]}}, id="a figure averages over its sweep"),
+        pytest.param({"experiments.table.table": "sweep", "experiments.table.sweep": {}}, id="a sweep over nothing"),
+        pytest.param({"experiments.p": PROBABILITIES | {"dataset": "photos"}}, id="Figure 1 with a data set, KeyError"),
+        pytest.param(
+            {"experiments.p": PROBABILITIES | {"dataset": "photos", "models": ["low"], "steps": [1]}},
+            id="Figure 1 with all of a refinement, KeyError in figures.draw",
+        ),
+    ],
+)
+def test_bad_input_is_refused(changes):
+    refusal(small(**changes))
+
+
+@pytest.mark.parametrize(("count", "size", "jobs"), [(24, 8, 3), (25, 8, 4), (1, 8, 1), (8, 1, 8), (7, 8, 1)])
+def test_the_last_chunk_may_be_smaller(count, size, jobs):
+    assert settings.chunks(count, size) == jobs
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch) -> Path:
+    """A copy of the library that may be edited."""
+    folder = tmp_path / "sgaplus"
+    shutil.copytree(settings.LIBRARY, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(settings, "LIBRARY", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("module", "edited", "depends"),
+    [
+        ("images", "images", True),
+        ("images", "files", True),
+        ("images", "metrics", False),
+        ("refinement", "metrics", True),
+        ("refinement", "errors", True),
+        ("refinement", "training", False),
+        ("training", "rounding", False),
+        ("tables", "figures", False),
+        ("figures", "tables", True),
+        ("figures", "rounding", True),  # imported inside a function
+    ],
+)
+def test_the_code_version_follows_what_a_module_imports_and_nothing_else(library, module, edited, depends):
+    before = settings.code_version(module)
+    with open(library / f"{edited}.py", "a") as file:
+        file.write("# edited\n")
+    assert (settings.code_version(module) != before) == depends
+
+
+def test_the_code_version_does_not_depend_on_where_the_library_lies(library, monkeypatch):
+    copied = settings.code_version("figures")
+    monkeypatch.undo()
+    assert settings.code_version("figures") == copied
+
+
+def test_the_code_version_is_that_of_a_set_of_modules():
+    assert settings.code_version("images", "records") == settings.code_version("records", "images", "files")
+    assert settings.code_version("images") != settings.code_version("records")
+
+
+def schemas(schema: dict, place: str = "configuration"):
+    """Every schema of a mapping in the schema, and where it is."""
+    if schema.get("type") == "object":
+        yield place, schema
+        for key, inner in schema.get("properties", {}).items():
+            yield from schemas(inner, f"{place}.{key}")
+        if isinstance(schema.get("additionalProperties"), dict):
+            yield from schemas(schema["additionalProperties"], f"{place}.*")
+
+
+PROPERTIES = [
+    pytest.param(inner, id=f"{place}.{key}")
+    for place, schema in schemas(SCHEMA)
+    for key, inner in schema.get("properties", {}).items()
+]
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("schema", PROPERTIES)
+def test_every_property_has_a_type_and_a_description_and_its_default_fits(schema):
+    assert {"type", "enum"} & schema.keys()
+    assert re.fullmatch(r"\S.*\.", schema["description"])
+    if "default" in schema:
+        Draft202012Validator(schema).validate(schema["default"])
+
+
+@pytest.mark.parametrize("schema", [pytest.param(schema, id=place) for place, schema in schemas(SCHEMA)])
+def test_every_mapping_says_what_else_it_may_hold(schema):
+    assert "additionalProperties" in schema
+
+
+README = (CONFIG / "README.md").read_text()
+
+
+def documented(section: str) -> dict[str, list[str]]:
+    """Rows of a section's table in the README by key: meaning, range, default, paper."""
+    (text,) = re.findall(rf"^## {section}$(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return {row[0].strip("`"): row[1:] for row in rows if len(row) == 5 and row[0].startswith("`")}
+
+
+SECTIONS = {"Top level": SCHEMA} | {
+    name: entry if "properties" in entry else entry["additionalProperties"]
+    for name, entry in SCHEMA["properties"].items()
+    if entry.get("type") == "object"
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_readme_has_every_key_with_its_choices_and_its_default(section):
+    rows, schema = documented(section), SECTIONS[section]
+    assert rows.keys() == schema["properties"].keys()
+    for key, inner in schema["properties"].items():
+        meaning, unit, default, _ = rows[key]
+        assert all(f"`{choice}`" in meaning + unit for choice in inner.get("enum", [])), key
+        if "default" in inner:
+            assert yaml.safe_load(default.strip("`")) == inner["default"], key
+        else:
+            assert default == ("required" if key in schema.get("required", []) else "none"), key
+
+
+def test_the_readme_has_every_rounding():
+    # read, not imported: rounding imports torch
+    text = (settings.LIBRARY / "rounding.py").read_text()
+    (table,) = re.findall(r"^\| Rounding \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [
+        *("ste", "uniform", "sga", "deterministic", "linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"),
+    ]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(re.findall(r'^    name = "(\w+)"', text, re.M))
+
+
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split(":")[0])
+@pytest.mark.parametrize("below", [["config.yaml"], ["config.yaml", "demo.yaml"]], ids=["paper", "demo"])
+def test_an_example_of_the_readme_is_a_good_configuration(example, below):
+    changes = yaml.safe_load(example)
+    config = settings.validated(overlaid(*below, copy.deepcopy(changes)))
+    for name in changes["experiments"]:
+        assert settings.refinements(config, name)
+
+
+def test_the_readme_has_its_examples():
+    assert len(EXAMPLES) == 4

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from sgaplus import devices
+from sgaplus.errors import ConfigError
+
+
+def test_auto_without_a_gpu_takes_the_cpu_and_says_so_in_one_line(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with caplog.at_level(logging.WARNING):
+        assert devices.resolve("auto").type == "cpu"
+    assert [record.message for record in caplog.records] == ["device: auto found no GPU; computing on the CPU"]
+
+
+def test_auto_with_a_gpu_takes_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.resolve("auto").type == devices.resolve("cuda").type == "cuda"
+    assert devices.resolve("cpu").type == "cpu"
+
+
+def test_cuda_without_a_gpu_is_an_error_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="device: auto"):
+        devices.resolve("cuda")
+
+
+def test_peak_memory_counts_what_is_given_back_before_the_end():
+    def work():
+        big = torch.ones(50_000_000)  # 200 MB
+        del big
+
+    peak = devices.peak_memory(work, torch.device("cpu"))
+    assert 190e6 < peak < 260e6
+
+
+def test_peak_memory_counts_the_same_twice():
+    """Memory kept for reuse after the first time must not hide the second."""
+
+    def work():
+        return [torch.ones(2_000_000) for _ in range(20)]  # 160 MB
+
+    first = devices.peak_memory(work, torch.device("cpu"))
+    second = devices.peak_memory(work, torch.device("cpu"))
+    assert second > 0.8 * first > 0.8 * 150e6

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from sgaplus.files import replacing, sha256
+
+
+@pytest.fixture
+def umask():
+    """Sets the process's umask, and puts it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def write(path, text, failure=None):
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+        if failure:
+            raise failure
+
+
+def test_the_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "records.parquet"
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_old_file_is_seen_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "table.csv"
+    write(path, "old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+# an interrupt and an exit are no Exceptions
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_nothing(tmp_path, failure):
+    with pytest.raises(failure):
+        write(tmp_path / "model.pth", "half", failure)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_old_file(tmp_path):
+    path = tmp_path / "model.pth"
+    write(path, "old")
+    with pytest.raises(OSError, match="disk full"):
+        write(path, "half", OSError("disk full"))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_cannot_be_taken_leaves_no_temporary_file(tmp_path):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(folder, "text")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["figure.pdf", "figure.tar.gz"])
+def test_the_temporary_file_lies_beside_the_file_and_ends_like_it(tmp_path, name):
+    path = tmp_path / name
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent  # a rename across file systems is a copy
+        assert temporary.suffix == path.suffix
+        assert temporary.name.startswith(".")  # a glob of results does not meet it
+
+
+def test_missing_folders_are_made(tmp_path):
+    path = tmp_path / "tables" / "main" / "table1.csv"
+    write(str(path), "text")
+    assert path.read_text() == "text"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path, umask, mask, mode):
+    umask(mask)
+    write(tmp_path / "file", "text")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+    assert umask(mask) == mask  # and leave it as it was
+
+
+# more than one buffer, and nothing at all
+@pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
+def test_sha256_is_that_of_the_files_bytes(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert sha256(path) == hashlib.sha256(content).hexdigest()
+    assert sha256(str(path)) == sha256(path)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+
+from sgaplus import records
+
+ROW = {"dataset": "kodak", "image": "kodim01", "step": 3, "true_loss": 0.738, "parameters": '{"a": 2.3}'}
+
+
+def test_rows_come_back_with_every_documented_field(tmp_path):
+    records.write([ROW], tmp_path / "one.parquet")
+    table = records.read([tmp_path / "one.parquet"])
+    assert list(table.columns) == list(records.FIELDS)
+    assert table.loc[0, "true_loss"] == 0.738
+    assert table["psnr"].isna().all()
+
+
+def test_a_field_without_documentation_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match="luck"):
+        records.write([ROW | {"luck": 1}], tmp_path / "one.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_documents_itself(tmp_path):
+    records.write([ROW], tmp_path / "one.parquet")
+    schema = pq.read_schema(tmp_path / "one.parquet")
+    for name, (_, description) in records.FIELDS.items():
+        assert schema.field(name).metadata[b"description"].decode() == description
+
+
+def test_files_are_concatenated_in_order(tmp_path):
+    for name in "ab":
+        records.write([ROW | {"image": name}], tmp_path / f"{name}.parquet")
+    records.concatenate([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "all.parquet")
+    assert list(records.read([tmp_path / "all.parquet"])["image"]) == ["a", "b"]

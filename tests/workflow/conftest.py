@@ -1,0 +1,120 @@
+"""A checkout of the project to run the workflow in, and a configuration of seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "envs", "profiles", "workflow")
+
+NO_NETWORK = """
+import socket
+
+def refuse(self, address):
+    raise AssertionError(f"the network was asked for: {address}")
+
+socket.socket.connect = refuse
+"""
+
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture(scope="session")
+def offline(tmp_path_factory) -> dict[str, str]:
+    """An environment in which Python cannot open connections."""
+    folder = tmp_path_factory.mktemp("offline")
+    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    return os.environ | {"PYTHONPATH": str(folder)}
+
+
+def checkout(folder: Path) -> Path:
+    """The project's files, without results."""
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, folder / part)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def snakemake(offline) -> Run:
+    """Runs Snakemake in a folder and returns what it printed; ``ok=False`` expects a failure."""
+
+    def run(folder: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        # the checkout's library, not the installed one, and no network
+        environment = offline | {"PYTHONPATH": f"{folder / 'workflow'}:{offline['PYTHONPATH']}"}
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert (done.returncode == 0) == ok, done.stdout
+        return done
+
+    return run
+
+
+def photographs(folder: Path) -> None:
+    """Pictures of awkward shapes and modes, large enough to train on and small enough to be quick."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+
+    def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, channels), dtype=np.uint8))
+        return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+
+    Image.fromarray(picture(70, 90)).save(folder / "odd.png")
+    Image.fromarray(picture(64, 64)).convert("L").save(folder / "gray.png")
+    Image.fromarray(picture(80, 64, 4), "RGBA").save(folder / "transparent.png")
+    Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
+
+
+TINY = {
+    "run": "tiny",
+    "device": "cpu",
+    "datasets": {"pictures": {"path": "pictures"}},
+    "training": {"batch_size": 2, "crop": 64, "lr": 2.0e-3, "warmup_steps": 2, "latent_gain": 10, "threads": 1},
+    "models": {
+        "low": {"lmbda": 0.01, "N": 8, "M": 8, "steps": 20, "dataset": "pictures"},
+        "high": {"lmbda": 0.05, "N": 8, "M": 8, "steps": 10, "dataset": "pictures", "start_from": "low"},
+    },
+    "refinement": {"images_per_job": 3, "record_every": 2, "memory_mb": 500, "threads": 1},
+    "experiments": {
+        "fig1_probabilities": None,
+        "fig2_true_loss": {"dataset": "pictures", "models": ["low"], "methods": ["ste", "ssl"], "steps": [4]},
+        "fig7_kodak_rd": {"dataset": "pictures", "models": ["low", "high"], "methods": ["ssl"], "steps": [2, 4]},
+        "table1_temperature": {
+            **{"dataset": "pictures", "models": ["low"], "methods": ["ssl"], "steps": [4]},
+            "sweep": {"tau_max": [0.2, 1.0]},
+        },
+        "methods_by_steps": {
+            **{"dataset": "pictures", "models": ["low"], "methods": ["ste", "ssl3"], "steps": [3], "seeds": [0]},
+        },
+    },
+}
+
+
+def write_config(folder: Path, changes: dict | None = None, name: str = "tiny.yaml") -> None:
+    """The tiny configuration, with top-level keys replaced."""
+    tiny = dict(TINY)
+    tiny["experiments"] = {key: value for key, value in TINY["experiments"].items() if value is not None}
+    (folder / name).write_text(yaml.safe_dump(tiny | (changes or {})))

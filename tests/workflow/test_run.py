@@ -1,0 +1,181 @@
+"""Tiny real runs, from pictures to report."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from sgaplus import records
+
+from .conftest import TINY, checkout, photographs, write_config
+
+CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, snakemake):
+    """A checkout in which the tiny configuration has run to its end."""
+    folder = checkout(tmp_path_factory.mktemp("tiny"))
+    photographs(folder / "pictures")
+    write_config(folder)
+    snakemake(folder, *CONFIG)
+    return folder
+
+
+def started(printed: str) -> list[str]:
+    """The messages of the jobs that ran."""
+    return re.findall(r"^Job \d+: (.*)$", printed, re.MULTILINE)
+
+
+def test_every_artifact_is_there(finished):
+    results = finished / "results/tiny"
+    for name in ("fig1_probabilities", "fig2_true_loss", "fig7_kodak_rd"):
+        assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(results / f"figures/{name}.png") as picture:
+            assert picture.width > 500
+    for name in ("table1_temperature", "methods_by_steps"):
+        assert len(pd.read_csv(results / f"tables/{name}.csv")) >= 1
+        assert (results / f"tables/{name}.md").read_text().startswith("|")
+    assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
+    assert json.loads((results / "versions.json").read_text())["torch"].startswith("2.11.0")
+
+
+def test_records_hold_every_image_of_every_mode_and_size(finished):
+    table = records.read([finished / "results/tiny/records/fig7_kodak_rd.parquet"])
+    assert set(table["image"]) == {"odd", "gray", "transparent", "dot"}
+    assert set(table["step"]) == {0, 2, 4}
+    assert table[["true_loss", "method_loss", "bpp", "psnr"]].notna().all().all()
+    odd = table[table["image"] == "odd"]
+    assert (odd["width"] == 90).all()
+    assert (odd["height"] == 70).all()
+    ssl = table[table["method"] == "ssl"]
+    assert (ssl["a"] == 2.3).all()
+    assert (ssl["target_lmbda"] == ssl["model_lmbda"]).all()
+
+
+def test_a_second_run_does_nothing(finished, snakemake):
+    assert "Nothing to be done" in snakemake(finished, *CONFIG).stdout
+
+
+def test_a_changed_label_redraws_and_a_changed_method_refines_again_alone(finished, snakemake):
+    write_config(finished, {"methods": {"ssl": {"color": "#000000"}}})
+    ran = started(snakemake(finished, "-n", *CONFIG).stdout)
+    assert any(message.startswith("Drawing fig2") for message in ran)
+    assert not any(message.startswith(("Refining", "Training")) for message in ran)
+    write_config(finished, {"methods": {"ste": {"lr": 2.0e-4}}})
+    ran = started(snakemake(finished, "-n", *CONFIG).stdout)
+    refined = [message for message in ran if message.startswith("Refining")]
+    assert len(refined) == 2  # two chunks of one variant
+    assert all("with ste," in message for message in refined)
+    assert not any(message.startswith("Training") for message in ran)
+    write_config(finished)
+
+
+def test_a_changed_picture_is_noticed(finished, snakemake):
+    picture = finished / "pictures/gray.png"
+    before = picture.read_bytes()
+    Image.new("L", (64, 64), 77).save(picture)
+    ran = started(snakemake(finished, "-n", *CONFIG).stdout)
+    assert "Reading the images of data set pictures" in ran
+    picture.write_bytes(before)
+
+
+def test_images_per_job_changes_nothing(finished, snakemake):
+    single = {"run": "single", "refinement": TINY["refinement"] | {"images_per_job": 1}}
+    for model in ("low", "high"):  # the same models
+        target = finished / f"results/single/models/{model}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+    models = copy.deepcopy(TINY["models"])
+    for name, model in models.items():
+        models[name] = {"lmbda": model["lmbda"], "path": f"results/tiny/models/{name}/model.pth"}
+    base = yaml.safe_load((finished / "config/config.yaml").read_text())
+    overlay = yaml.safe_load((finished / "tiny.yaml").read_text()) | single | {"models": models}
+    # a model entry with path replaces one with a recipe, so this configuration stands alone
+    merged = base | overlay | {"methods": base["methods"], "experiments": {}}
+    for name, entry in overlay["experiments"].items():
+        merged["experiments"][name] = base["experiments"][name] | entry
+    (finished / "single.yaml").write_text(yaml.safe_dump(merged))
+    original = (finished / "config/config.yaml").read_text()
+    (finished / "config/config.yaml").write_text(yaml.safe_dump(merged))
+    try:
+        snakemake(finished, "--cores", "2", "results/single/records/fig7_kodak_rd.parquet")
+    finally:
+        (finished / "config/config.yaml").write_text(original)
+    keys = ["image", "model", "method", "step"]
+    tables = [
+        records.read([finished / f"results/{run}/records/fig7_kodak_rd.parquet"]).set_index(keys)["true_loss"]
+        for run in ("tiny", "single")
+    ]
+    pd.testing.assert_series_equal(tables[0].sort_index(), tables[1].sort_index(), rtol=1e-3)
+
+
+def test_the_report_holds_figures_tables_and_captions(finished, snakemake):
+    snakemake(finished, "--configfile", "tiny.yaml", "--report", "results/tiny/report.html")
+    report = (finished / "results/tiny/report.html").read_text()
+    for text in ("Figure 2: refinement over steps", "Table 1: true R-D loss by highest temperature", "SSL"):
+        assert text in report
+
+
+def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, snakemake):
+    write_config(finished, {"run": "auto", "device": "auto"})
+    try:
+        printed = snakemake(finished, *CONFIG, "--cores", "4", "results/auto/records/fig7_kodak_rd.parquet").stdout
+    finally:
+        write_config(finished)
+    running, most = set(), 0
+    for line in printed.splitlines():
+        if job := re.match(r"Job (\d+): (Refining|Training)", line):
+            running.add(job[1])
+        if job := re.match(r"Finished jobid: (\d+)", line):
+            running.discard(job[1])
+        most = max(most, len(running))
+    assert most == 1
+    jobs = [message for message in started(printed) if message.startswith(("Refining", "Training"))]
+    import torch
+
+    if not torch.cuda.is_available():
+        assert printed.count("auto found no GPU; computing on the CPU\n") == len(jobs)
+
+
+def failing(tmp_path, snakemake, changes=None):
+    """Runs a checkout that must fail; returns it and what was printed."""
+    write_config(tmp_path, changes)
+    return snakemake(tmp_path, *CONFIG, ok=False).stdout
+
+
+def test_a_truncated_picture_is_named_with_the_remedy_and_nothing_is_half_written(tmp_path, snakemake):
+    checkout(tmp_path)
+    photographs(tmp_path / "pictures")
+    picture = tmp_path / "pictures/odd.png"
+    picture.write_bytes(picture.read_bytes()[:400])
+    printed = failing(tmp_path, snakemake)
+    assert re.search(r"error: .*odd\.png: not a readable image .*Replace the file", printed)
+    assert "Traceback" not in printed
+    assert "odd.png" in (tmp_path / "results/tiny/logs/index_dataset/pictures.log").read_text()
+    assert not (tmp_path / "results/tiny/datasets/pictures.csv").exists()
+
+
+def test_an_empty_folder_is_named_with_the_remedy(tmp_path, snakemake):
+    checkout(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    assert re.search(r"pictures: holds no images\. Put images there", failing(tmp_path, snakemake))
+
+
+def test_a_loss_that_is_not_finite_names_image_and_method_and_keeps_the_record(finished, snakemake):
+    write_config(finished, {"run": "broken", "methods": {"ssl": {"lr": 1.0e38}}})
+    target = "results/broken/records/fig2_true_loss.parquet"
+    try:
+        printed = snakemake(finished, *CONFIG, target, ok=False).stdout
+    finally:
+        write_config(finished)
+    assert re.search(r"error: image \w+: the loss stopped being finite at step \d+ with rounding 'ssl'", printed)
+    kept = list((finished / "results/broken/logs").rglob("*.failed.parquet"))
+    assert kept
+    assert (records.read(kept)["method"] == "ssl").all()
+    assert not list((finished / "results/broken/refinements").rglob("ssl/seed0/*.parquet"))

@@ -1,0 +1,37 @@
+# Figures, from records alone; Figure 1 from the rounding functions.
+
+
+rule draw_figure:
+    input:
+        records=figure_records,
+    output:
+        pdf=f"{RUN}/figures/{{figure}}.pdf",
+        png=report(
+            f"{RUN}/figures/{{figure}}.png",
+            category="Figures",
+            labels=lambda wildcards: {
+                "figure": config["experiments"][wildcards.figure]["title"]
+            },
+            caption="../report/experiment.rst",
+        ),
+    log:
+        f"{RUN}/logs/draw_figure/{{figure}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_figure/{{figure}}.tsv"
+    wildcard_constraints:
+        figure="|".join(map(re.escape, FIGURES)) or "none^",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **{
+            key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
+            for key in ("experiment", "methods")
+        },
+        code=settings.code_version("figures"),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_figure.py"

@@ -1,0 +1,65 @@
+# Models: trained here, or brought in from a file (`path:`).
+
+
+rule train_model:
+    input:
+        index=lambda wildcards: (
+            f"{RUN}/datasets/{config['models'][wildcards.model]['dataset']}.csv"
+        ),
+        start=start_of,
+    output:
+        model=f"{RUN}/models/{{model}}/model.pth",
+        metrics=report(
+            f"{RUN}/models/{{model}}/training.csv",
+            category="Models",
+            labels={"model": "{model}", "content": "training metrics"},
+            caption="../report/training.rst",
+        ),
+        card=f"{RUN}/models/{{model}}/model.json",
+    log:
+        f"{RUN}/logs/train_model/{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_model/{{model}}.tsv"
+    wildcard_constraints:
+        model=names_of_models(trained=True),
+    conda:
+        ENVIRONMENT
+    threads: config["training"]["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=config["training"]["memory_mb"],
+    params:
+        model=lambda wildcards: config["models"][wildcards.model],
+        training=config["training"],
+        device=config["device"],
+        code=settings.code_version("training"),
+    message:
+        "Training {wildcards.model}"
+    script:
+        "../scripts/train_model.py"
+
+
+rule check_model:
+    input:
+        model=lambda wildcards: Path(
+            config["models"][wildcards.model]["path"]
+        ).expanduser(),
+    output:
+        model=f"{RUN}/models/{{model}}/model.pth",
+    log:
+        f"{RUN}/logs/check_model/{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/check_model/{{model}}.tsv"
+    wildcard_constraints:
+        model=names_of_models(trained=False),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        code=settings.code_version("codec"),
+    message:
+        "Checking {input.model}"
+    script:
+        "../scripts/check_model.py"

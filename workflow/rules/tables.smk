@@ -1,0 +1,38 @@
+# Tables, from records alone.
+
+
+rule make_table:
+    input:
+        records=f"{RUN}/records/{{table}}.parquet",
+    output:
+        csv=f"{RUN}/tables/{{table}}.csv",
+        md=f"{RUN}/tables/{{table}}.md",
+        html=report(
+            f"{RUN}/tables/{{table}}.html",
+            category="Tables",
+            labels=lambda wildcards: {
+                "table": config["experiments"][wildcards.table]["title"]
+            },
+            caption="../report/experiment.rst",
+        ),
+    log:
+        f"{RUN}/logs/make_table/{{table}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/make_table/{{table}}.tsv"
+    wildcard_constraints:
+        table="|".join(map(re.escape, TABLES)) or "none^",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **{
+            key: lambda wildcards, key=key: experiment_of(wildcards.table)[key]
+            for key in ("experiment", "methods")
+        },
+        code=settings.code_version("tables", "records"),
+    message:
+        "Making table {wildcards.table}"
+    script:
+        "../scripts/make_table.py"

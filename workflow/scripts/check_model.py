@@ -1,0 +1,6 @@
+"""Bring in a model that was trained elsewhere."""
+
+from sgaplus.jobs import check_model, logged
+
+with logged(snakemake.log[0]):
+    check_model(snakemake.input.model, snakemake.output.model)

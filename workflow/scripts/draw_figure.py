@@ -1,0 +1,11 @@
+"""Draw one figure from its records."""
+
+from sgaplus.jobs import draw_figure, logged
+
+with logged(snakemake.log[0]):
+    draw_figure(
+        records=snakemake.input.get("records") or None,
+        experiment=snakemake.params.experiment,
+        methods=snakemake.params.methods,
+        outputs=list(snakemake.output),
+    )

@@ -1,0 +1,15 @@
+"""Train one model."""
+
+from sgaplus.jobs import logged, train_model
+
+with logged(snakemake.log[0]):
+    train_model(
+        model=snakemake.params.model,
+        training=snakemake.params.training,
+        index=snakemake.input.index,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+        start_from=snakemake.input.get("start") or None,
+        name=snakemake.wildcards.model,
+        outputs=dict(snakemake.output.items()),
+    )

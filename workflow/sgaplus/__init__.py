@@ -1,0 +1,14 @@
+"""Robustly overfitting latents (SGA+): refine the latents of a trained hyperprior, image by image.
+
+Modules, ground floor first; an import goes only downward:
+
+    errors, files          what a user is told; writing without leaving halves
+    images, records        pictures in, rows of results out
+    rounding, metrics      relaxations of rounding and their temperature; PSNR
+    codec                  a trained mean-scale hyperprior: latents, rate, distortion
+    refinement, training   the optimisation of latents; the optimisation of weights
+    tables, figures        artifacts, from records alone
+    config                 the configuration: schema, checks, and what it asks the workflow to run
+"""
+
+__version__ = "0.1.0"

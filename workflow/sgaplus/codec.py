@@ -1,0 +1,265 @@
+"""A trained mean-scale hyperprior, frozen: the transforms, the rate and the distortion.
+
+    x (B, 3, H, W) in [0, 1]                       padded by the caller to multiples of 64
+    y = g_a(x)        latents        (B, M, H/16, W/16)
+    z = h_a(y)        hyper-latents  (B, N, H/64, W/64)
+    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each
+    x^ = g_s(y^)                     (B, 3, H, W), not clamped
+
+The model is CompressAI's ``MeanScaleHyperprior`` (Minnen et al. 2018 without its autoregressive
+context), and a model file is its plain state dict: CompressAI reads ours and we read CompressAI's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from compressai.models.google import MeanScaleHyperprior
+from torch import Tensor
+from torch.nn.functional import pad as torch_pad
+from torch.utils.checkpoint import checkpoint
+
+from sgaplus.errors import CodecError
+from sgaplus.files import replacing
+from sgaplus.metrics import PEAK
+
+STRIDE = 64
+"""Height and width of what the transforms see are multiples of this."""
+
+LATENT_STRIDE = 16
+"""Pixels per latent along each side."""
+
+HALO = 2
+"""Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
+latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents."""
+
+CHANNELS_OF_COLOUR = 3
+
+
+@dataclass
+class Latents:
+    """Latents and hyper-latents of a batch.
+
+    Attributes:
+        y: Latents, (B, M, H/16, W/16).
+        z: Hyper-latents, (B, N, H/64, W/64).
+    """
+
+    y: Tensor
+    z: Tensor
+
+
+@dataclass
+class Batch:
+    """Images of one padded size, with what is needed to measure them over their own pixels.
+
+    Attributes:
+        x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
+        pixels: Original pixels of each image, (B,).
+        mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
+    """
+
+    x: Tensor
+    pixels: Tensor
+    mask: Tensor | None
+
+    @classmethod
+    def of(cls, images: list[Tensor]) -> Batch:
+        """Stack images (3, h, w) in [0, 1] whose padded sizes agree.
+
+        Padding repeats the last row and column, at the bottom and at the right.
+        """
+        x = torch.stack([pad(image) for image in images])
+        pixels = torch.tensor([image.shape[1] * image.shape[2] for image in images], device=x.device)
+        if all(image.shape[1:] == x.shape[2:] for image in images):
+            return cls(x, pixels, None)
+        mask = x.new_zeros(len(images), 1, *x.shape[2:])
+        for i, image in enumerate(images):
+            mask[i, :, : image.shape[1], : image.shape[2]] = 1
+        return cls(x, pixels, mask)
+
+
+@dataclass
+class Measurement:
+    """What hard-rounded latents cost and give, per image: float32 tensors of shape (B,).
+
+    Attributes:
+        bpp_y, bpp_z: Estimated bits per original pixel.
+        mse: Mean squared error over original pixels on the 8-bit scale, reconstruction clamped to [0, 1].
+    """
+
+    bpp_y: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+
+    @property
+    def bpp(self) -> Tensor:
+        """Estimated bits per original pixel, latents and hyper-latents."""
+        return self.bpp_y + self.bpp_z
+
+
+def padded_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width after padding."""
+    return math.ceil(height / STRIDE) * STRIDE, math.ceil(width / STRIDE) * STRIDE
+
+
+def pad(image: Tensor) -> Tensor:
+    """(3, h, w) to multiples of :data:`STRIDE`, repeating the last row and column."""
+    _, height, width = image.shape
+    to_height, to_width = padded_size(height, width)
+    return torch_pad(image[None], (0, to_width - width, 0, to_height - height), mode="replicate")[0]
+
+
+class Codec:
+    """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights."""
+
+    def __init__(self, model: MeanScaleHyperprior, device: torch.device | None = None) -> None:
+        device = device or torch.device("cpu")
+        self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self.device = device
+
+    @classmethod
+    def load(cls, path: str | Path, device: torch.device | None = None) -> Codec:
+        """Read a model file.
+
+        Raises:
+            CodecError: missing, not a state dict, or of another architecture.
+        """
+        return cls(load_model(path), device)
+
+    @property
+    def medians(self) -> Tensor:
+        """Offsets that hyper-latents are rounded around, (1, N, 1, 1)."""
+        return self.model.entropy_bottleneck._get_medians().reshape(1, -1, 1, 1)
+
+    def analyse(self, x: Tensor, strip: int | None = None) -> Latents:
+        """Continuous latents of padded images (B, 3, H, W).
+
+        Args:
+            x: Padded images.
+            strip: Latent rows computed at once, to bound memory; None for all.
+        """
+        with torch.no_grad():
+            x = x.contiguous(memory_format=torch.channels_last)
+            rows = [self._analyse_rows(x, *span) for span in _spans(x.shape[2] // LATENT_STRIDE, strip)]
+            y = torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
+            return Latents(y, self.model.h_a(y))
+
+    def _analyse_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
+        top = max(0, start - HALO)
+        y = self.model.g_a(x[:, :, top * LATENT_STRIDE : (stop + HALO) * LATENT_STRIDE])
+        return y[:, :, start - top : stop - top]
+
+    def entropy_parameters(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Scales and means of the latents given (relaxed or rounded) hyper-latents."""
+        scales, means = self.model.h_s(z).chunk(2, dim=1)
+        return scales, means
+
+    def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
+        """Estimated bits of the latents per image, (B,)."""
+        conditional = self.model.gaussian_conditional
+        likelihood = conditional._likelihood(y, scales, means)
+        return _bits(conditional.likelihood_lower_bound(likelihood))
+
+    def bits_z(self, z: Tensor) -> Tensor:
+        """Estimated bits of the hyper-latents per image, (B,)."""
+        bottleneck = self.model.entropy_bottleneck
+        channels_first = z.transpose(0, 1)
+        likelihood, _, _ = bottleneck._likelihood(channels_first.reshape(z.shape[1], 1, -1))
+        likelihood = bottleneck.likelihood_lower_bound(likelihood)
+        return _bits(likelihood.reshape(channels_first.shape).transpose(0, 1))
+
+    def synthesise(self, y: Tensor) -> Tensor:
+        """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
+        return self.model.g_s(y)
+
+    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None, clamp: bool = False) -> Tensor:
+        """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,).
+
+        Args:
+            batch: The originals.
+            y: Latents, relaxed or rounded.
+            strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
+                memory; None for all. The value is the same but for the order of the sum.
+            clamp: Clamp the reconstruction to [0, 1], as a decoder does.
+        """
+        spans = _spans(y.shape[2], strip)
+        if len(spans) == 1:
+            error = self._squared_error(batch, y, *spans[0], clamp)
+        else:
+            parts = [
+                checkpoint(self._squared_error, batch, y, *span, clamp, use_reentrant=False, preserve_rng_state=False)
+                for span in spans
+            ]
+            error = torch.stack(parts).sum(dim=0)
+        return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
+
+    def _squared_error(self, batch: Batch, y: Tensor, start: int, stop: int, clamp: bool) -> Tensor:
+        """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
+        top = max(0, start - HALO)
+        x_hat = self.synthesise(y[:, :, top : stop + HALO])
+        x_hat = x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+        rows = slice(start * LATENT_STRIDE, stop * LATENT_STRIDE)
+        error = ((x_hat.clamp(0, 1) if clamp else x_hat) - batch.x[:, :, rows]).square()
+        if batch.mask is not None:
+            error = error * batch.mask[:, :, rows]
+        return error.sum(dim=(1, 2, 3))
+
+    def round(self, latents: Latents) -> Latents:
+        """What a bitstream would carry: z rounded around the medians, y around its means."""
+        with torch.no_grad():
+            z = torch.round(latents.z - self.medians) + self.medians
+            _, means = self.entropy_parameters(z)
+            return Latents(torch.round(latents.y - means) + means, z)
+
+    def measure(self, batch: Batch, latents: Latents, strip: int | None = None) -> Measurement:
+        """Rate and distortion of the rounded latents, as a decoder would see them."""
+        with torch.no_grad():
+            rounded = self.round(latents)
+            scales, means = self.entropy_parameters(rounded.z)
+            return Measurement(
+                self.bits_y(rounded.y, scales, means) / batch.pixels,
+                self.bits_z(rounded.z) / batch.pixels,
+                self.distortion(batch, rounded.y, strip, clamp=True),
+            )
+
+
+def load_model(path: str | Path) -> MeanScaleHyperprior:
+    """The model of a state dict file, on the CPU.
+
+    Raises:
+        CodecError: missing, not a state dict, or of another architecture.
+    """
+    if not Path(path).is_file():
+        raise CodecError(f"{path}: no such model file. Train it, or correct the model's entry in the configuration.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes that are no archive make the unpickler raise anything
+        raise CodecError(f"{path}: not a model file ({type(error).__name__}). It should hold a state dict.") from error
+    expected = "a state dict of CompressAI's MeanScaleHyperprior"
+    if not isinstance(state, dict) or not {"g_a.0.weight", "g_a.6.weight", "h_s.4.weight"} <= set(state):
+        raise CodecError(f"{path}: not {expected}. Name a model of that architecture.")
+    try:
+        return MeanScaleHyperprior.from_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CodecError(f"{path}: not {expected} ({reason}). Name a model of that architecture.") from error
+
+
+def save_model(model: MeanScaleHyperprior, path: str | Path) -> None:
+    """Write the plain state dict, all or nothing."""
+    with replacing(path) as temporary:
+        torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, temporary)
+
+
+def _bits(likelihood: Tensor) -> Tensor:
+    return -torch.log2(likelihood).sum(dim=(1, 2, 3))
+
+
+def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:
+    """Rows cut into strips: (start, stop) pairs."""
+    strip = strip or rows
+    return [(start, min(start + strip, rows)) for start in range(0, rows, strip)]

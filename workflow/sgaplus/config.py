@@ -1,0 +1,333 @@
+"""The configuration: its checks, and what it asks the workflow to run.
+
+The schema (workflow/schemas/config.schema.yaml) says what each key may be; here it is applied, names
+that refer to other entries are resolved, and experiments are expanded into the union of the
+refinements that they select. Nothing here imports torch, because every job reads the configuration.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from sgaplus.errors import ConfigError, did_you_mean
+
+LIBRARY = Path(__file__).parent
+SCHEMA = LIBRARY.parent / "schemas" / "config.schema.yaml"
+SWEEPABLE = ("tau_max", "tau_rate", "lr")
+"""Settings of a method, beside its rounding's own parameters, that an experiment may sweep."""
+
+
+@dataclass
+class Refinement:
+    """One refinement job's worth of settings, shared by every experiment that selects it.
+
+    Attributes:
+        dataset, model, method: Entries of the configuration.
+        target: Target lambda.
+        variant: The method's name, with swept parameters that differ from its own.
+        seed: Seed of the random streams.
+        settings: The method's entry, sweep applied.
+        steps: Largest number of steps that is asked for.
+        record: Steps that must be measured.
+    """
+
+    dataset: str
+    model: str
+    target: float
+    method: str
+    variant: str
+    seed: int
+    settings: dict[str, Any]
+    steps: int = 0
+    record: set[int] = field(default_factory=set)
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """Identity in file names: dataset, model, target, variant, seed."""
+        return self.dataset, self.model, f"{self.target:g}", self.variant, str(self.seed)
+
+
+def validated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the configuration, checked, with defaults filled in.
+
+    Raises:
+        ConfigError: one line that names the key, what is wrong and what would be right.
+    """
+    checked = copy.deepcopy(dict(config))
+    _check_schema(checked, _schema())
+    _check_references(checked)
+    refinements(checked)  # raises where a sweep or a step count does not fit
+    return checked
+
+
+def refinements(config: Mapping[str, Any], experiment: str | None = None) -> dict[tuple[str, ...], Refinement]:
+    """The refinements of one experiment, or the union of all, by key.
+
+    Step counts and record steps are those of the union in both cases, because a shared refinement
+    is one job.
+    """
+    union: dict[tuple[str, ...], Refinement] = {}
+    selected: set[tuple[str, ...]] = set()
+    for name, entry in config["experiments"].items():
+        for wanted in _selection(config, entry, f"experiments.{name}"):
+            known = union.setdefault(wanted.key, wanted)
+            if (known.settings, known.target) != (wanted.settings, wanted.target):
+                raise ConfigError(
+                    f"experiments.{name}: two different refinements are both written {'/'.join(wanted.key)!r} "
+                    "in file names. Round the values of the sweep or of the targets, or rename the method."
+                )
+            known.steps = max(known.steps, wanted.steps)
+            known.record |= wanted.record
+            if name == experiment:
+                selected.add(wanted.key)
+    return union if experiment is None else {key: union[key] for key in union if key in selected}
+
+
+def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> Iterator[Refinement]:
+    if "dataset" not in entry:
+        return
+    for model, method, seed in itertools.product(entry["models"], entry["methods"], entry["seeds"]):
+        targets = entry.get("targets", [config["models"][model]["lmbda"]])
+        for target, (variant, settings) in itertools.product(targets, _variants(config, entry, method, where)):
+            steps = max(entry["steps"])
+            if settings.get("steps", steps) < steps:
+                raise ConfigError(
+                    f"{where}.steps: asks for {steps}, but methods.{method}.steps is {settings['steps']}. "
+                    "Ask for at most that many."
+                )
+            yield Refinement(
+                entry["dataset"],
+                model,
+                float(target),
+                method,
+                variant,
+                seed,
+                settings,
+                settings.get("steps", steps),
+                set(entry["steps"]),
+            )
+
+
+def _variants(
+    config: Mapping[str, Any], entry: Mapping[str, Any], method: str, where: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The method itself, or one variant per value of the sweep."""
+    own = config["methods"][method]
+    if not entry.get("sweep"):
+        yield method, own
+        return
+    ((parameter, values),) = entry["sweep"].items()
+    takes = rounding_parameters()[own["rounding"]]
+    if parameter not in (*SWEEPABLE, *takes):
+        raise ConfigError(
+            f"{where}.sweep: methods.{method} has no {parameter!r} to sweep."
+            + did_you_mean(parameter, {*SWEEPABLE, *takes})
+        )
+    for value in values:
+        settings = copy.deepcopy(own)
+        group = settings if parameter in SWEEPABLE else settings["parameters"]
+        changed = group.get(parameter) != value
+        group[parameter] = value
+        _check_schema(settings, _schema()["properties"]["methods"]["additionalProperties"], f"{where}.sweep")
+        yield (f"{method}_{parameter}{value:g}" if changed else method), settings
+
+
+@cache
+def rounding_parameters() -> dict[str, tuple[str, ...]]:
+    """The parameters of every rounding by its name, read from the source of ``rounding``.
+
+    Read rather than imported, because importing torch would slow every start of the workflow.
+    """
+    classes = {
+        node.name: node
+        for node in ast.parse((LIBRARY / "rounding.py").read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {}
+    for node in classes.values():
+        names = [s.value.value for s in node.body if isinstance(s, ast.Assign) and s.targets[0].id == "name"]  # type: ignore[attr-defined]
+        if names:
+            found[names[0]] = tuple(_fields(node, classes))
+    return found
+
+
+def _fields(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[str]:
+    """Fields of a dataclass and of its bases: annotated assignments that are no class variables."""
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id in classes:
+            yield from _fields(classes[base.id], classes)
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
+            yield ast.unparse(statement.target)
+
+
+def chunks(count: int, images_per_job: int) -> int:
+    """Number of jobs that ``count`` images make."""
+    return -(-count // images_per_job)
+
+
+def code_version(*modules: str) -> str:
+    """A hash of these library modules and of all that they import from the library.
+
+    Snakemake tracks a script's own code, not that of the modules it imports; as a parameter of a
+    rule, this hash makes a change of the library re-run what depends on it, and only that.
+    """
+    seen: set[Path] = set()
+    pending = [LIBRARY / f"{module}.py" for module in modules]
+    while pending:
+        path = pending.pop()
+        if path not in seen:
+            seen.add(path)
+            pending += _imports(path)
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _imports(path: Path) -> list[Path]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "sgaplus":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sgaplus."):
+            names.add(str(node.module).split(".")[1])
+    return [LIBRARY / f"{name}.py" for name in names]
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def _check_schema(instance: dict[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
+    """Check an instance and fill in defaults; ``where`` is its place in the configuration."""
+    errors = sorted(_Validator(schema).iter_errors(instance), key=lambda e: list(map(str, e.absolute_path)))
+    if errors:
+        raise ConfigError(_explain(errors[0], where))
+
+
+def _filling_properties(
+    validator: Any, schemas: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """The check of an object's properties, after missing ones got their defaults."""
+    if isinstance(instance, dict):
+        for key, subschema in schemas.items():
+            if "default" in subschema:
+                instance.setdefault(key, copy.deepcopy(subschema["default"]))
+    yield from Draft202012Validator.VALIDATORS["properties"](validator, schemas, instance, schema)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)  # 10.0 would stay a float, also in file names
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_Validator = validators.extend(
+    Draft202012Validator,
+    {"properties": _filling_properties},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
+
+
+def _explain(error: ValidationError, prefix: str) -> str:
+    """A schema error as a sentence that names the key."""
+    where = ".".join(filter(None, [prefix, *map(str, error.absolute_path)])) or "configuration"
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = schema.get("properties", {})
+        unknown = next(key for key in error.instance if key not in known)
+        return f"{where}: unknown key {unknown!r}.{did_you_mean(str(unknown), known)}"
+    if error.validator in ("oneOf", "anyOf"):
+        options = [" and ".join(option["required"]) for option in error.validator_value]  # type: ignore[union-attr]
+        return f"{where}: needs either {' or '.join(options)}{', and not both' * (error.validator == 'oneOf')}."
+    wrong = _not_of_type(error) if error.validator == "type" else error.message
+    meaning = f" It is: {schema['description']}" if "description" in schema else ""
+    return f"{where}: {wrong}.{meaning}"
+
+
+def _not_of_type(error: ValidationError) -> str:
+    wanted = (
+        " or ".join(error.validator_value) if isinstance(error.validator_value, list) else str(error.validator_value)
+    )
+    text = "nothing (null)" if error.instance is None else repr(error.instance)
+    hint = ""
+    if wanted.startswith("number") and isinstance(error.instance, str):
+        hint = " (YAML reads 1e-4 as text; write 1.0e-4)"
+    return f"{text} is not of type {wanted.replace('object', 'mapping')!r}{hint}"
+
+
+def _check_references(config: Mapping[str, Any]) -> None:
+    """Every name that refers to another entry exists, and every experiment is complete."""
+    for name, model in config["models"].items():
+        _known(model.get("dataset"), config["datasets"], f"models.{name}.dataset")
+        _known(model.get("start_from"), config["models"], f"models.{name}.start_from")
+        _check_no_cycle(config["models"], name)
+        _check_same_widths(config["models"], name)
+    for name, method in config["methods"].items():
+        _check_rounding(method, f"methods.{name}")
+    for name, entry in config["experiments"].items():
+        where = f"experiments.{name}"
+        _known(entry.get("dataset"), config["datasets"], f"{where}.dataset")
+        for kind in ("models", "methods"):
+            for item in entry.get(kind, []):
+                _known(item, config[kind], f"{where}.{kind}")
+        _check_complete(entry, where)
+
+
+def _known(name: str | None, entries: Iterable[str], where: str) -> None:
+    if name is not None and name not in entries:
+        raise ConfigError(f"{where}: no entry {name!r}.{did_you_mean(name, entries)}")
+
+
+def _check_no_cycle(models: Mapping[str, Any], name: str) -> None:
+    seen, current = [name], models[name].get("start_from")
+    while current is not None:
+        if current in seen:
+            raise ConfigError(f"models.{name}.start_from: {' -> '.join([*seen, current])} is a circle.")
+        seen.append(current)
+        current = models.get(current, {}).get("start_from")
+
+
+def _check_same_widths(models: Mapping[str, Any], name: str) -> None:
+    model, start = models[name], models.get(models[name].get("start_from"), {})
+    for width in ("N", "M"):
+        if "path" not in model and start.get(width, model.get(width)) != model.get(width):
+            raise ConfigError(
+                f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model "
+                f"{width} = {model[width]}. Give both the same widths."
+            )
+
+
+def _check_rounding(method: Mapping[str, Any], where: str) -> None:
+    known = rounding_parameters()
+    _known(method["rounding"], known, f"{where}.rounding")
+    for parameter in method["parameters"]:
+        _known(parameter, known[method["rounding"]], f"{where}.parameters")
+
+
+def _check_complete(entry: Mapping[str, Any], where: str) -> None:
+    """An artifact has the keys that it needs, and none that would change nothing."""
+    kind = entry.get("figure") or entry.get("table")
+    selection = ["dataset", "models", "steps"]
+    needed = ["methods", *(selection if kind != "probabilities" else []), *(["sweep"] if kind == "sweep" else [])]
+    for key in ("methods", *selection, "targets", "sweep"):
+        if key in needed and key not in entry:
+            raise ConfigError(f"{where}: needs {key} for {kind}.")
+        if key in entry and key not in needed and (kind == "probabilities" or key == "sweep"):
+            raise ConfigError(f"{where}: {key} means nothing to {kind}; leave it out.")

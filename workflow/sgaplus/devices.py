@@ -1,0 +1,74 @@
+"""Where the arithmetic runs: the compute device, and how much memory a piece of work takes there."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from sgaplus.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def resolve(device: str) -> torch.device:
+    """The torch device for ``auto``, ``cpu`` or ``cuda``; ``auto`` falls back to the CPU and says so.
+
+    Raises:
+        ConfigError: ``cuda`` is asked for and there is none.
+    """
+    if device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if device == "cuda":
+        raise ConfigError("device: cuda, but torch finds no CUDA device here. Set `device: cpu` or `device: auto`.")
+    logger.warning("device: auto found no GPU; computing on the CPU")
+    return torch.device("cpu")
+
+
+def peak_memory(work: Callable[[], object], device: torch.device) -> int:
+    """Bytes that ``work`` needs at its peak, above what was in use before it.
+
+    On a GPU, the allocator's own count. On a CPU, the growth of the process's resident memory, which
+    includes the scratch space of the convolution library; memory that the C library keeps for reuse
+    is given back first, so that it does not hide part of the growth.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc only
+    before = _resident_bytes()
+    _reset_high_water_mark()
+    work()
+    return max(0, _high_water_mark_bytes() - before)
+
+
+def _resident_bytes() -> int:
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+def _reset_high_water_mark() -> None:
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux; elsewhere the mark is the process's all-time peak
+
+
+def _high_water_mark_bytes() -> int:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,38 @@
+"""Errors that tell a user which file or key is wrong, what is wrong, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SgaplusError(Exception):
+    """Base of every error that a user can mend; its text is meant to be read without a traceback."""
+
+
+class ConfigError(SgaplusError):
+    """A key or value of the configuration."""
+
+
+class ImageError(SgaplusError):
+    """An image file, or a folder of them."""
+
+
+class CodecError(SgaplusError):
+    """A model file."""
+
+
+class RefinementError(SgaplusError):
+    """A refinement that can't go on."""
+
+
+class TrainingError(SgaplusError):
+    """A training that can't go on."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as a question, and all of them: the tail of an error's sentence."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    question = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{question} Known: {', '.join(known) or 'none'}."

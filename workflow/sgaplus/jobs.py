@@ -1,0 +1,217 @@
+"""What the workflow's scripts call: one function per rule, and the log that they share."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sgaplus.errors import SgaplusError
+from sgaplus.files import replacing
+
+logger = logging.getLogger("sgaplus")
+
+PACKAGES = ("torch", "torchvision", "compressai", "numpy", "pandas", "pyarrow", "pillow", "matplotlib", "snakemake")
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Send messages to the terminal and to the rule's log, and errors with them.
+
+    An error that a user can mend ends the script with its sentence; any other leaves its traceback
+    in the log too.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    except SgaplusError as error:
+        logger.error("error: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("unexpected error")
+        sys.exit(1)
+
+
+def index_dataset(source: dict[str, Any], output: str) -> None:
+    """Write the index of a data set's images."""
+    from tqdm import tqdm
+
+    from sgaplus import images
+
+    found = images.index(source, lambda files: tqdm(files, desc=Path(output).stem, unit="image", mininterval=1))
+    images.write_index(found, output)
+    logger.info("%d images, %.1f megapixels", len(found), sum(i.width * i.height for i in found) / 1e6)
+
+
+def train_model(
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    index: str,
+    device: str,
+    threads: int,
+    start_from: str | None,
+    name: str,
+    outputs: Mapping[str, str],
+) -> None:
+    """Train a model on an indexed data set; write its state dict, its metrics and what it was made with."""
+    import torch
+
+    from sgaplus import devices, images
+    from sgaplus.codec import save_model
+    from sgaplus.training import Recipe, train, write_metrics
+
+    torch.set_num_threads(threads)
+    recipe = Recipe(
+        lmbda=model["lmbda"],
+        N=model["N"],
+        M=model["M"],
+        steps=model["steps"],
+        lr=model.get("lr", training["lr"]),
+        **{key: value for key, value in training.items() if key not in ("lr", "threads", "memory_mb")},
+    )
+    pictures = [image.read() for image in images.read_index(index)]
+    trained, rows = train(recipe, pictures, devices.resolve(device), start_from, label=name)
+    write_metrics(rows, outputs["metrics"])
+    write_json({"model": dict(model), "training": dict(training), "versions": versions()}, outputs["card"])
+    save_model(trained, outputs["model"])
+
+
+def check_model(path: str, output: str) -> None:
+    """Bring a model that was trained elsewhere into the run, after checking that it is one."""
+    from sgaplus.codec import load_model, save_model
+
+    model = load_model(path)
+    model.update(force=True)
+    save_model(model, output)
+
+
+def refine_chunk(
+    index: str,
+    model: str,
+    chunk: int,
+    refinement: Mapping[str, Any],
+    model_lmbda: float,
+    options: Mapping[str, Any],
+    device: str,
+    threads: int,
+    output: str,
+    failed: str,
+) -> None:
+    """Refine one chunk of a data set's images and write their records.
+
+    Args:
+        index: Index file of the data set.
+        model: Model file.
+        chunk: Number of the chunk, from 0.
+        refinement: The settings of a ``config.Refinement``, as a dictionary.
+        model_lmbda: Lambda that the model was trained with.
+        options: The configuration's ``refinement`` section.
+        device, threads: Where, and with how many CPU threads.
+        output: Parquet file of the records.
+        failed: Where to keep the records so far if a loss stops being finite.
+    """
+    import torch
+
+    from sgaplus import devices, images, records
+    from sgaplus.codec import Codec
+    from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
+
+    torch.set_num_threads(threads)
+    settings = refinement["settings"]
+    identity = {
+        "dataset": refinement["dataset"],
+        "model": refinement["model"],
+        "model_lmbda": model_lmbda,
+        "target_lmbda": refinement["target"],
+        "method": refinement["method"],
+        "variant": refinement["variant"],
+        "rounding": settings["rounding"],
+        "parameters": json.dumps(settings["parameters"]),
+        "tau_max": settings["tau_max"],
+        "tau_rate": settings["tau_rate"],
+        "lr": settings["lr"],
+        "seed": refinement["seed"],
+    }
+    codec = Codec.load(model, devices.resolve(device))
+    method = Method.from_settings(settings)
+    members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
+    sizes = {image.name: {"width": image.width, "height": image.height} for image in members}
+    plan = Plan(
+        refinement["target"],
+        refinement["steps"],
+        record_steps(refinement["steps"], options["record_every"], refinement["record"]),
+        refinement["seed"],
+        options["memory_mb"] * 10**6,
+    )
+    label = f"{refinement['model']} {refinement['variant']}"
+    try:
+        outcome = refine(codec, [(image.name, as_tensor(image)) for image in members], method, plan, label)
+    except NonFiniteLossError as error:
+        records.write((identity | sizes[str(row["image"])] | row for row in error.rows), failed)
+        logger.error("the records so far are in %s", failed)
+        raise
+    records.write((identity | sizes[one.name] | row for one in outcome for row in one.rows), output)
+
+
+def as_tensor(image: Any) -> Any:
+    """An indexed image as float32, (3, H, W) in [0, 1]."""
+    import torch
+
+    return torch.from_numpy(image.read().copy()).permute(2, 0, 1).float() / 255
+
+
+def gather(inputs: list[str], output: str) -> None:
+    """All records of an experiment in one file."""
+    from sgaplus import records
+
+    records.concatenate(inputs, output)
+
+
+def draw_figure(
+    records: str | None, experiment: Mapping[str, Any], methods: Mapping[str, Any], outputs: list[str]
+) -> None:
+    """Draw an experiment's figure."""
+    from sgaplus import figures
+
+    figures.draw(records, experiment, methods, outputs)
+
+
+def make_table(
+    records: str, experiment: Mapping[str, Any], methods: Mapping[str, Any], outputs: Mapping[str, str]
+) -> None:
+    """Make an experiment's table."""
+    from sgaplus import tables
+    from sgaplus.records import read
+
+    labels = {name: method["label"] for name, method in methods.items()}
+    table = tables.TABLES[experiment["table"]](read([records]), experiment, labels)
+    tables.write(table, **outputs)
+
+
+def describe_run(config: Mapping[str, Any], config_out: str, versions_out: str) -> None:
+    """Save the effective configuration and the versions of what computes."""
+    with replacing(config_out) as temporary:
+        temporary.write_text(yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True))
+    write_json(versions(), versions_out)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def write_json(content: Mapping[str, Any], path: str) -> None:
+    """Write JSON, all or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")

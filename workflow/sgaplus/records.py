@@ -1,0 +1,72 @@
+"""The record of a refinement: one tidy row per image and measured step, in Parquet.
+
+Tables and figures read records and nothing else. Every field is documented once, in :data:`FIELDS`,
+and its description travels in the file's own schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sgaplus.files import replacing
+
+FIELDS: dict[str, tuple[pa.DataType, str]] = {
+    "dataset": (pa.string(), "data set of the image"),
+    "image": (pa.string(), "name of the image in its data set"),
+    "width": (pa.int32(), "pixels of the original, not of the padded image"),
+    "height": (pa.int32(), "pixels of the original, not of the padded image"),
+    "model": (pa.string(), "entry of the model in the configuration"),
+    "model_lmbda": (pa.float64(), "lambda that the model was trained with"),
+    "target_lmbda": (pa.float64(), "lambda of the loss that the refinement minimises"),
+    "method": (pa.string(), "entry of the method in the configuration"),
+    "variant": (pa.string(), "the method with its swept parameters, as in file names"),
+    "rounding": (pa.string(), "class of the rounding method"),
+    "parameters": (pa.string(), "the rounding's own parameters, such as a, r and n, as a JSON object"),
+    "tau_max": (pa.float64(), "highest temperature"),
+    "tau_rate": (pa.float64(), "decay of the temperature per step"),
+    "lr": (pa.float64(), "learning rate of the latents, at its highest"),
+    "seed": (pa.int64(), "seed of the run; the image's own stream is seeded by it and the name"),
+    "step": (pa.int32(), "optimiser steps taken before this measurement"),
+    "method_loss": (pa.float64(), "bpp + lambda * MSE of the relaxed latents, the reconstruction not clamped"),
+    "true_loss": (pa.float64(), "bpp + lambda * MSE of the rounded latents, which would be sent"),
+    "best_true_loss": (pa.float64(), "lowest true loss measured up to this step"),
+    "bpp_y": (pa.float64(), "estimated bits per original pixel of the rounded latents"),
+    "bpp_z": (pa.float64(), "estimated bits per original pixel of the rounded hyper-latents"),
+    "bpp": (pa.float64(), "bpp_y + bpp_z"),
+    "mse": (pa.float64(), "mean squared error on the 8-bit scale, reconstruction clamped to [0, 1]"),
+    "psnr": (pa.float64(), "dB, of this image's mse"),
+    "seconds": (pa.float64(), "wall time since the first step of the image's batch, records included"),
+    "device": (pa.string(), "cpu or cuda"),
+}
+
+SCHEMA = pa.schema([pa.field(name, kind, metadata={"description": text}) for name, (kind, text) in FIELDS.items()])
+
+
+def write(rows: Iterable[Mapping[str, object]], path: str | Path) -> None:
+    """Write rows as Parquet, all or nothing. Fields that a row lacks are null.
+
+    Raises:
+        ValueError: a row has a field that :data:`FIELDS` does not document.
+    """
+    rows = list(rows)
+    unknown = {field for row in rows for field in row} - set(FIELDS)
+    if unknown:
+        raise ValueError(f"record fields without documentation: {sorted(unknown)}")
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+
+
+def read(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """All rows of these files in one table, with the columns of :data:`FIELDS`."""
+    return pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]).to_pandas()
+
+
+def concatenate(paths: Iterable[str | Path], output: str | Path) -> None:
+    """Write the rows of several record files into one, all or nothing."""
+    with replacing(output) as temporary:
+        pq.write_table(pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]), temporary)
