@@ -159,7 +159,7 @@ def rounding_parameters() -> dict[str, tuple[str, ...]]:
     for node in classes.values():
         names = [s.value.value for s in node.body if isinstance(s, ast.Assign) and s.targets[0].id == "name"]  # type: ignore[attr-defined]
         if names:
-            found[names[0]] = tuple(_fields(node, classes))
+            found[names[0]] = tuple(dict.fromkeys(_fields(node, classes)))
     return found
 
 
@@ -307,7 +307,7 @@ def _check_no_cycle(models: Mapping[str, Any], name: str) -> None:
 def _check_same_widths(models: Mapping[str, Any], name: str) -> None:
     model, start = models[name], models.get(models[name].get("start_from"), {})
     for width in ("N", "M"):
-        if "path" not in model and start.get(width, model.get(width)) != model.get(width):
+        if "path" not in model and "path" not in start and start.get(width, model.get(width)) != model.get(width):
             raise ConfigError(
                 f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model "
                 f"{width} = {model[width]}. Give both the same widths."

@@ -143,6 +143,8 @@ def _packaged(source: dict) -> list[Path]:
     if spec is None or not spec.submodule_search_locations:
         raise ImageError(f"package {source['package']!r} is not installed. Run `make install`.")
     folder = Path(spec.submodule_search_locations[0]).joinpath(*source["package"].split(".")[1:])
+    if not folder.is_dir():
+        raise ImageError(f"package {source['package']!r}: there is no such folder in it. Correct the name.")
     files = sorted(folder / name for name in source["files"])
     for file in files:
         if not file.is_file():
