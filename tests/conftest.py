@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in jobs.logged; before torch is loaded
+
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))
 
@@ -34,11 +36,10 @@ def picture():
 
 
 @pytest.fixture(scope="session")
-def codec(picture):
-    """A frozen codec of different N and M, trained for a second or two on smooth pictures."""
+def trained(picture):
+    """CompressAI's model of different N and M, trained for a second or two on smooth pictures."""
     import torch
 
-    from sgaplus.codec import Codec
     from sgaplus.training import Recipe, train
 
     recipe = Recipe(0.05, N=8, M=12, steps=150, batch_size=8, crop=64, lr=2e-3, warmup_steps=10, latent_gain=10.0)
@@ -47,4 +48,13 @@ def codec(picture):
     with torch.no_grad():
         model.entropy_bottleneck.quantiles[:, 0, 1] = torch.linspace(-0.4, 0.4, 8)  # medians that are no integers
     model.update(force=True)
-    return Codec(model)
+    return model
+
+
+@pytest.fixture(scope="session")
+def codec(trained):
+    """The same model as a frozen codec."""
+    from sgaplus.codec import Codec
+    from sgaplus.hyperprior import Hyperprior
+
+    return Codec(Hyperprior.of(trained.state_dict()))

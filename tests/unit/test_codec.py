@@ -4,11 +4,9 @@ import math
 
 import pytest
 import torch
-from compressai.models import FactorizedPrior, MeanScaleHyperprior
 
 from sgaplus import codec as codec_module
-from sgaplus.codec import Batch, Codec, Latents, load_model, pad, padded_size, save_model
-from sgaplus.errors import CodecError
+from sgaplus.codec import Batch, Latents, pad, padded_size
 
 
 @pytest.mark.parametrize(("size", "padded"), [((1, 1), (64, 64)), ((64, 128), (64, 128)), ((65, 127), (128, 128))])
@@ -26,13 +24,13 @@ def test_padding_repeats_the_last_row_and_column(picture):
     assert (padded[:, :70, 90:] == image[:, :, -1:]).all()
 
 
-def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, picture):
+def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trained, picture):
     """With rounding as in a bitstream, ours is CompressAI's own forward pass."""
     image = picture(128, 192)
     batch = Batch.of([image])
     measured = codec.measure(batch, codec.analyse(batch.x))
     with torch.no_grad():
-        out = codec.model(image[None])
+        out = trained(image[None])
     pixels = 128 * 192
     for ours, name in ((measured.bpp_y, "y"), (measured.bpp_z, "z")):
         torch.testing.assert_close(ours[0], -torch.log2(out["likelihoods"][name]).sum() / pixels)
@@ -40,18 +38,16 @@ def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, pict
     torch.testing.assert_close(measured.mse[0], mse)
 
 
-def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, picture):
+def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, trained, picture):
     """The rounded latents are those of CompressAI's bitstream, and its length is about the estimate."""
-    model = codec.model
-    model.update(force=True)
     image = picture(192, 256)
     batch = Batch.of([image])
     rounded = codec.round(codec.analyse(batch.x))
-    coded = model.compress(image[None])
-    z_hat = model.entropy_bottleneck.decompress(coded["strings"][1], coded["shape"])
+    coded = trained.compress(image[None])
+    z_hat = trained.entropy_bottleneck.decompress(coded["strings"][1], coded["shape"])
     torch.testing.assert_close(rounded.z, z_hat)
     with torch.no_grad():
-        decoded = model.decompress(coded["strings"], coded["shape"])["x_hat"]
+        decoded = trained.decompress(coded["strings"], coded["shape"])["x_hat"]
         torch.testing.assert_close(codec.synthesise(rounded.y).clamp(0, 1), decoded)
 
 
@@ -118,75 +114,6 @@ def test_no_gradient_reaches_the_weights(codec, picture):
     codec.distortion(batch, y).sum().backward()
     assert y.grad is not None
     assert all(weight.grad is None for weight in codec.model.parameters())
-
-
-def test_a_model_file_is_a_plain_state_dict_of_compressai(tmp_path, codec, picture):
-    path = tmp_path / "model.pth"
-    save_model(codec.model, path)
-    theirs = MeanScaleHyperprior.from_state_dict(torch.load(path, weights_only=True)).eval()
-    ours = Codec.load(path)
-    with torch.no_grad():
-        x = picture(64, 64)[None]
-        torch.testing.assert_close(theirs(x)["x_hat"], ours.model(x)["x_hat"])
-    assert theirs.update(force=True)
-
-
-def write_other_architecture(path):
-    torch.save(FactorizedPrior(8, 8).state_dict(), path)
-
-
-def write_mixed_widths(path):
-    state = MeanScaleHyperprior(8, 12).state_dict()
-    state["g_a.2.weight"] = torch.zeros(9, 8, 5, 5)
-    torch.save(state, path)
-
-
-def write_tensor(path):
-    torch.save(torch.zeros(3), path)
-
-
-def write_whole_module(path):
-    torch.save(torch.nn.Linear(2, 2), path)
-
-
-def write_text(path):
-    path.write_text("a model, honestly")
-
-
-def write_nothing(path):
-    path.write_bytes(b"")
-
-
-def write_half(path):
-    save_model(MeanScaleHyperprior(8, 12), path)
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        write_other_architecture,
-        write_mixed_widths,
-        write_tensor,
-        write_whole_module,
-        write_text,
-        write_nothing,
-        write_half,
-    ],
-)
-def test_a_file_that_is_no_such_model_is_refused_by_name(tmp_path, write):
-    path = tmp_path / "other.pth"
-    write(path)
-    with pytest.raises(CodecError) as error:
-        load_model(path)
-    assert str(path) in str(error.value)
-    assert "\n" not in str(error.value)
-    assert "state dict" in str(error.value)
-
-
-def test_a_missing_model_is_named(tmp_path):
-    with pytest.raises(CodecError, match=r"absent\.pth: no such model file"):
-        load_model(tmp_path / "absent.pth")
 
 
 def test_estimated_bits_are_those_of_the_closed_form(codec):

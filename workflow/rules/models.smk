@@ -58,7 +58,7 @@ rule check_model:
     resources:
         mem_mb=2000,
     params:
-        code=settings.code_version("codec"),
+        code=settings.code_version("hyperprior"),
     message:
         "Checking {input.model}"
     script:

@@ -5,7 +5,7 @@ Modules, ground floor first; an import goes only downward:
     errors, files          what a user is told; writing without leaving halves
     images, records        pictures in, rows of results out
     rounding, metrics      relaxations of rounding and their temperature; PSNR
-    codec                  a trained mean-scale hyperprior: latents, rate, distortion
+    hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images
     refinement, training   the optimisation of latents; the optimisation of weights
     tables, figures        artifacts, from records alone
     config                 the configuration: schema, checks, and what it asks the workflow to run

@@ -6,8 +6,7 @@
     (scales, means) = h_s(z^)        (B, M, H/16, W/16) each
     x^ = g_s(y^)                     (B, 3, H, W), not clamped
 
-The model is CompressAI's ``MeanScaleHyperprior`` (Minnen et al. 2018 without its autoregressive
-context), and a model file is its plain state dict: CompressAI reads ours and we read CompressAI's.
+The network is in ``hyperprior``; here it meets images: padding, batches, strips, rounding, measuring.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
 from torch.nn.functional import pad as torch_pad
 from torch.utils.checkpoint import checkpoint
 
-from sgaplus.errors import CodecError
-from sgaplus.files import replacing
+from sgaplus.hyperprior import Hyperprior, load_state
 from sgaplus.metrics import PEAK
 
 STRIDE = 64
@@ -116,10 +113,9 @@ def pad(image: Tensor) -> Tensor:
 class Codec:
     """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights."""
 
-    def __init__(self, model: MeanScaleHyperprior, device: torch.device | None = None) -> None:
-        device = device or torch.device("cpu")
-        self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-        self.device = device
+    def __init__(self, model: Hyperprior, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | None = None) -> Codec:
@@ -128,12 +124,12 @@ class Codec:
         Raises:
             CodecError: missing, not a state dict, or of another architecture.
         """
-        return cls(load_model(path), device)
+        return cls(Hyperprior.of(load_state(path)), device)
 
     @property
     def medians(self) -> Tensor:
         """Offsets that hyper-latents are rounded around, (1, N, 1, 1)."""
-        return self.model.entropy_bottleneck._get_medians().reshape(1, -1, 1, 1)
+        return self.model.entropy_bottleneck.medians
 
     def analyse(self, x: Tensor, strip: int | None = None) -> Latents:
         """Continuous latents of padded images (B, 3, H, W).
@@ -160,17 +156,11 @@ class Codec:
 
     def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
         """Estimated bits of the latents per image, (B,)."""
-        conditional = self.model.gaussian_conditional
-        likelihood = conditional._likelihood(y, scales, means)
-        return _bits(conditional.likelihood_lower_bound(likelihood))
+        return self.model.bits_y(y, scales, means)
 
     def bits_z(self, z: Tensor) -> Tensor:
         """Estimated bits of the hyper-latents per image, (B,)."""
-        bottleneck = self.model.entropy_bottleneck
-        channels_first = z.transpose(0, 1)
-        likelihood, _, _ = bottleneck._likelihood(channels_first.reshape(z.shape[1], 1, -1))
-        likelihood = bottleneck.likelihood_lower_bound(likelihood)
-        return _bits(likelihood.reshape(channels_first.shape).transpose(0, 1))
+        return self.model.entropy_bottleneck.bits(z)
 
     def synthesise(self, y: Tensor) -> Tensor:
         """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
@@ -225,38 +215,6 @@ class Codec:
                 self.bits_z(rounded.z) / batch.pixels,
                 self.distortion(batch, rounded.y, strip, clamp=True),
             )
-
-
-def load_model(path: str | Path) -> MeanScaleHyperprior:
-    """The model of a state dict file, on the CPU.
-
-    Raises:
-        CodecError: missing, not a state dict, or of another architecture.
-    """
-    if not Path(path).is_file():
-        raise CodecError(f"{path}: no such model file. Train it, or correct the model's entry in the configuration.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no archive make the unpickler raise anything
-        raise CodecError(f"{path}: not a model file ({type(error).__name__}). It should hold a state dict.") from error
-    expected = "a state dict of CompressAI's MeanScaleHyperprior"
-    if not isinstance(state, dict) or not {"g_a.0.weight", "g_a.6.weight", "h_s.4.weight"} <= set(state):
-        raise CodecError(f"{path}: not {expected}. Name a model of that architecture.")
-    try:
-        return MeanScaleHyperprior.from_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CodecError(f"{path}: not {expected} ({reason}). Name a model of that architecture.") from error
-
-
-def save_model(model: MeanScaleHyperprior, path: str | Path) -> None:
-    """Write the plain state dict, all or nothing."""
-    with replacing(path) as temporary:
-        torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, temporary)
-
-
-def _bits(likelihood: Tensor) -> Tensor:
-    return -torch.log2(likelihood).sum(dim=(1, 2, 3))
 
 
 def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,11 +25,14 @@ PACKAGES = ("torch", "torchvision", "compressai", "numpy", "pandas", "pyarrow", 
 
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
-    """Send messages to the terminal and to the rule's log, and errors with them.
+    """Set up a script's process, and send its messages and errors to the terminal and to the rule's log.
 
     An error that a user can mend ends the script with its sentence; any other leaves its traceback
     in the log too.
     """
+    # Threads that spin while they wait stop each other where jobs share cores: two trainings of two
+    # threads on two cores ran four times slower. Read when torch is loaded, so it must come first.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
@@ -68,7 +72,7 @@ def train_model(
     import torch
 
     from sgaplus import devices, images
-    from sgaplus.codec import save_model
+    from sgaplus.hyperprior import save_state
     from sgaplus.training import Recipe, train, write_metrics
 
     torch.set_num_threads(threads)
@@ -84,16 +88,14 @@ def train_model(
     trained, rows = train(recipe, pictures, devices.resolve(device), start_from, label=name)
     write_metrics(rows, outputs["metrics"])
     write_json({"model": dict(model), "training": dict(training), "versions": versions()}, outputs["card"])
-    save_model(trained, outputs["model"])
+    save_state(trained.state_dict(), outputs["model"])
 
 
 def check_model(path: str, output: str) -> None:
     """Bring a model that was trained elsewhere into the run, after checking that it is one."""
-    from sgaplus.codec import load_model, save_model
+    from sgaplus.hyperprior import load_state, save_state
 
-    model = load_model(path)
-    model.update(force=True)
-    save_model(model, output)
+    save_state(load_state(path), output)
 
 
 def refine_chunk(

@@ -15,9 +15,9 @@ from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
 from tqdm import tqdm
 
-from sgaplus.codec import load_model
 from sgaplus.errors import TrainingError
 from sgaplus.files import replacing
+from sgaplus.hyperprior import load_state
 from sgaplus.metrics import PEAK, psnr
 
 METRICS = ("step", "loss", "bpp", "psnr", "lr", "seconds")
@@ -86,7 +86,7 @@ def start_model(recipe: Recipe, start_from: str | Path | None) -> MeanScaleHyper
     """
     if start_from is None:
         return fresh_model(recipe)
-    model = load_model(start_from)
+    model = MeanScaleHyperprior.from_state_dict(load_state(start_from))
     if (model.N, model.M) != (recipe.N, recipe.M):
         raise TrainingError(
             f"{start_from}: has N = {model.N}, M = {model.M}, and the model that starts from it has "

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from compressai.models import FactorizedPrior, MeanScaleHyperprior, ScaleHyperprior
+
+from sgaplus.codec import Codec
+from sgaplus.errors import CodecError
+from sgaplus.hyperprior import Hyperprior, load_state, save_state
+
+N, M = 8, 12
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """CompressAI's model with weights away from their initial values, and ours from its state dict."""
+    torch.manual_seed(0)
+    theirs = MeanScaleHyperprior(N, M).eval()
+    with torch.no_grad():
+        for weight in theirs.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return theirs, Hyperprior.of(theirs.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("transform", "shape"),
+    [("g_a", (2, 3, 64, 128)), ("g_s", (2, M, 4, 8)), ("h_a", (2, M, 4, 8)), ("h_s", (2, N, 1, 2))],
+)
+def test_a_transform_and_its_gradient_equal_compressais(pair, transform, shape):
+    results = []
+    for model in pair:
+        x = torch.rand(shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        out = getattr(model, transform)(x)
+        out.square().sum().backward()
+        results.append((out.detach(), x.grad))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4)
+
+
+def test_bits_of_hyper_latents_and_their_gradient_equal_compressais(pair):
+    theirs, ours = pair
+    z = (torch.randn(3, N, 2, 5, generator=torch.Generator().manual_seed(2)) * 500).requires_grad_()
+    channels = z.transpose(0, 1).reshape(N, 1, -1)
+    bottleneck = theirs.entropy_bottleneck
+    likelihood = bottleneck.likelihood_lower_bound(bottleneck._likelihood(channels)[0])
+    bits = -torch.log2(likelihood.reshape(N, 3, 2, 5)).sum(dim=(0, 2, 3))
+    assert (likelihood <= 1e-9).any(), "the bound must be met for this test to mean something"
+    torch.testing.assert_close(ours.entropy_bottleneck.bits(z), bits, rtol=1e-4, atol=1e-3)
+    (expected,) = torch.autograd.grad(bits.sum(), z)
+    (gradient,) = torch.autograd.grad(ours.entropy_bottleneck.bits(z).sum(), z)
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_bits_of_latents_and_their_gradients_equal_compressais(pair):
+    theirs, ours = pair
+    generator = torch.Generator().manual_seed(3)
+    y, means = torch.randn(2, 2, M, 4, 4, generator=generator) * 5
+    scales = torch.rand(2, M, 4, 4, generator=generator) * 2 - 0.2  # some below their bound
+    inputs = [tensor.clone().requires_grad_() for tensor in (y, scales, means)]
+    conditional = theirs.gaussian_conditional
+    likelihood = conditional.likelihood_lower_bound(conditional._likelihood(*inputs))
+    bits = -torch.log2(likelihood).sum(dim=(1, 2, 3))
+    assert (likelihood <= 1e-9).any(), "the bound must be met for this test to mean something"
+    torch.testing.assert_close(ours.bits_y(*inputs), bits)
+    expected = torch.autograd.grad(bits.sum(), inputs)
+    gradients = torch.autograd.grad(ours.bits_y(*inputs).sum(), inputs)
+    torch.testing.assert_close(gradients, expected)
+
+
+def test_medians_are_compressais(pair):
+    theirs, ours = pair
+    torch.testing.assert_close(ours.entropy_bottleneck.medians.flatten(), theirs.entropy_bottleneck.quantiles[:, 0, 1])
+
+
+def test_refinement_does_not_import_compressai():
+    """It takes seconds, which every refinement job would pay."""
+    import subprocess
+    import sys
+
+    code = "import sys, sgaplus.refinement; assert 'compressai' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_file_is_a_plain_state_dict_of_compressai(tmp_path, trained, codec, picture):
+    path = tmp_path / "model.pth"
+    save_state(trained.state_dict(), path)
+    theirs = MeanScaleHyperprior.from_state_dict(torch.load(path, weights_only=True)).eval()
+    x = picture(64, 64)[None]
+    ours = Codec.load(path)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(x)["x_hat"], ours.synthesise(ours.round(ours.analyse(x)).y))
+
+
+def write_other_architecture(path):
+    torch.save(FactorizedPrior(8, 8).state_dict(), path)
+
+
+def write_scales_alone(path):
+    torch.save(ScaleHyperprior(8, 12).state_dict(), path)
+
+
+def write_mixed_widths(path):
+    state = MeanScaleHyperprior(8, 12).state_dict()
+    state["g_a.2.weight"] = torch.zeros(9, 8, 5, 5)
+    torch.save(state, path)
+
+
+def write_tensor(path):
+    torch.save(torch.zeros(3), path)
+
+
+def write_whole_module(path):
+    torch.save(torch.nn.Linear(2, 2), path)
+
+
+def write_text(path):
+    path.write_text("a model, honestly")
+
+
+def write_nothing(path):
+    path.write_bytes(b"")
+
+
+def write_half(path):
+    save_state(MeanScaleHyperprior(8, 12).state_dict(), path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_other_architecture,
+        write_scales_alone,
+        write_mixed_widths,
+        write_tensor,
+        write_whole_module,
+        write_text,
+        write_nothing,
+        write_half,
+    ],
+)
+def test_a_file_that_is_no_such_model_is_refused_by_name(tmp_path, write):
+    path = tmp_path / "other.pth"
+    write(path)
+    with pytest.raises(CodecError) as error:
+        load_state(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "state dict" in str(error.value)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(CodecError, match=r"absent\.pth: no such model file"):
+        load_state(tmp_path / "absent.pth")

@@ -1,0 +1,205 @@
+"""The mean-scale hyperprior as refinement needs it: frozen, with what training reparametrises folded.
+
+The layers, their names and their arithmetic are those of CompressAI's ``MeanScaleHyperprior``
+(Minnen et al. 2018 without the autoregressive context), and a model file is its plain state dict.
+Training and bitstreams use CompressAI's own class; a refinement repeats the same transforms
+thousands of times, so here nothing is computed twice that does not change. It also starts
+faster: importing CompressAI takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, softplus
+
+from sgaplus.errors import CodecError
+from sgaplus.files import replacing
+
+SMALLEST_LIKELIHOOD = 1e-9
+SMALLEST_SCALE = 0.11
+PEDESTAL = 2.0**-36
+"""GDN stores sqrt(value + PEDESTAL)."""
+
+SMALLEST_BETA = 1e-6
+BOTTLENECK_WIDTHS = (1, 3, 3, 3, 3, 1)
+"""Units of the layers that model the cumulative distribution of a hyper-latent channel."""
+
+
+class _LowerBound(torch.autograd.Function):
+    """max(x, bound), whose gradient also passes below the bound where a step would raise x."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, bound: float) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        return torch.where((x >= ctx.bound) | (gradient < 0), gradient, 0), None
+
+
+class GDN(nn.Module):
+    """Generalised divisive normalisation with folded parameters: x / sqrt(beta + gamma x^2), or its inverse."""
+
+    def __init__(self, channels: int, inverse: bool = False) -> None:
+        super().__init__()
+        self.inverse = inverse
+        self.beta = nn.Parameter(torch.empty(channels))
+        self.gamma = nn.Parameter(torch.empty(channels, channels))
+
+    def fold(self) -> None:
+        """Replace what training stores by what it stands for."""
+        beta, gamma = self.beta.data, self.gamma.data
+        self.beta.data = beta.clamp(min=(SMALLEST_BETA + PEDESTAL) ** 0.5) ** 2 - PEDESTAL
+        self.gamma.data = (gamma.clamp(min=PEDESTAL**0.5) ** 2 - PEDESTAL)[:, :, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, channels, H, W)."""
+        norm = conv2d(x.square(), self.gamma, self.beta)
+        return x * (norm.sqrt() if self.inverse else norm.rsqrt())
+
+
+class Bottleneck(nn.Module):
+    """The factorised density of hyper-latents: a monotone function per channel is its cumulative's logit."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        widths = list(pairwise(BOTTLENECK_WIDTHS))
+        self.matrices = nn.ParameterList([torch.empty(channels, out, into) for into, out in widths])
+        self.biases = nn.ParameterList([torch.empty(channels, out, 1) for _, out in widths])
+        self.factors = nn.ParameterList([torch.empty(channels, out, 1) for _, out in widths[:-1]])
+        self.quantiles = nn.Parameter(torch.empty(channels, 1, 3))
+
+    def fold(self) -> None:
+        """Replace what training stores by what it stands for."""
+        for matrix in self.matrices:
+            matrix.data = softplus(matrix.data)
+        for factor in self.factors:
+            factor.data = factor.data.tanh()
+
+    @property
+    def medians(self) -> Tensor:
+        """Offsets that hyper-latents are rounded around, (1, channels, 1, 1)."""
+        return self.quantiles[:, :, 1].reshape(1, -1, 1, 1)
+
+    def bits(self, z: Tensor) -> Tensor:
+        """Estimated bits of hyper-latents (B, channels, h, w) per image, (B,)."""
+        per_channel = z.transpose(0, 1)
+        values = per_channel.reshape(z.shape[1], 1, -1)
+        likelihood = self._cumulative(values + 0.5).sigmoid() - self._cumulative(values - 0.5).sigmoid()
+        return _bits(likelihood.reshape(per_channel.shape).transpose(0, 1))
+
+    def _cumulative(self, x: Tensor) -> Tensor:
+        for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            x = torch.baddbmm(bias, matrix, x)
+            if i < len(self.factors):
+                x = x + self.factors[i] * x.tanh()
+        return x
+
+
+class Hyperprior(nn.Module):
+    """The transforms and densities of a model with N and M channels, for inference.
+
+    Shapes are those of the ``codec`` module. Build one with :meth:`of`.
+    """
+
+    def __init__(self, N: int, M: int) -> None:
+        super().__init__()
+        self.g_a = nn.Sequential(
+            _conv(3, N), GDN(N), _conv(N, N), GDN(N), _conv(N, N), GDN(N), _conv(N, M)
+        )  # fmt: skip
+        self.g_s = nn.Sequential(
+            _deconv(M, N), GDN(N, True), _deconv(N, N), GDN(N, True), _deconv(N, N), GDN(N, True), _deconv(N, 3)
+        )  # fmt: skip
+        self.h_a = nn.Sequential(
+            _conv(M, N, 3, 1), nn.LeakyReLU(), _conv(N, N), nn.LeakyReLU(), _conv(N, N)
+        )  # fmt: skip
+        self.h_s = nn.Sequential(
+            _deconv(N, M), nn.LeakyReLU(), _deconv(M, M * 3 // 2), nn.LeakyReLU(), _conv(M * 3 // 2, M * 2, 3, 1)
+        )  # fmt: skip
+        self.entropy_bottleneck = Bottleneck(N)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Hyperprior:
+        """The frozen model of a state dict that :func:`load_state` has checked, or CompressAI's own."""
+        model = cls(*_widths(state))
+        model.load_state_dict({name: state[name] for name in model.state_dict()})
+        for module in model.modules():
+            if isinstance(module, GDN | Bottleneck):
+                module.fold()
+        return model.eval().requires_grad_(False)
+
+    def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
+        """Estimated bits of latents per image, (B,), under a Gaussian integrated over the rounding interval."""
+        distance = (y - means).abs()
+        scales = _LowerBound.apply(scales, SMALLEST_SCALE)
+        upper, lower = (0.5 - distance) / scales, (-0.5 - distance) / scales
+        # the complementary error function keeps the precision of the tails
+        likelihood = 0.5 * (torch.erfc(upper * -(2**-0.5)) - torch.erfc(lower * -(2**-0.5)))
+        return _bits(likelihood)
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """A model file's state dict, on the CPU, of the right architecture.
+
+    Raises:
+        CodecError: missing, not a state dict, or of another architecture.
+    """
+    if not Path(path).is_file():
+        raise CodecError(f"{path}: no such model file. Train it, or correct the model's entry in the configuration.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes that are no archive make the unpickler raise anything
+        raise CodecError(f"{path}: not a model file ({type(error).__name__}). It should hold a state dict.") from error
+    problem = _mismatch(state)
+    if problem:
+        raise CodecError(
+            f"{path}: not a state dict of CompressAI's MeanScaleHyperprior ({problem}). "
+            "Name a model of that architecture."
+        )
+    return state
+
+
+def save_state(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Write a state dict, all or nothing."""
+    with replacing(path) as temporary:
+        torch.save({name: value.cpu().contiguous() for name, value in state.items()}, temporary)
+
+
+def _mismatch(state: object) -> str | None:
+    """What keeps an object from being a state dict of the architecture, if anything."""
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        return "it holds something else"
+    try:
+        expected = Hyperprior(*_widths(state)).state_dict()
+    except (KeyError, IndexError):
+        return "its analysis transform is missing"
+    for name, tensor in expected.items():
+        if name not in state:
+            return f"{name} is missing"
+        if state[name].shape != tensor.shape:
+            return f"{name} has shape {tuple(state[name].shape)} where {tuple(tensor.shape)} belongs"
+    return None
+
+
+def _widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    return state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0]
+
+
+def _conv(into: int, out: int, kernel: int = 5, stride: int = 2) -> nn.Module:
+    return nn.Conv2d(into, out, kernel, stride, kernel // 2)
+
+
+def _deconv(into: int, out: int) -> nn.Module:
+    return nn.ConvTranspose2d(into, out, 5, 2, padding=2, output_padding=1)
+
+
+def _bits(likelihood: Tensor) -> Tensor:
+    return -torch.log2(_LowerBound.apply(likelihood, SMALLEST_LIKELIHOOD)).sum(dim=(1, 2, 3))
