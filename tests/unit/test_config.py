@@ -457,7 +457,8 @@ def test_a_setting_of_the_method_may_be_swept(parameter):
     config = settings.validated(swept({parameter: [0.25]}))
     for one in settings.refinements(config, "sweep").values():
         assert one.variant == f"{one.method}_{parameter}0.25"
-        assert one.settings == config["methods"][one.method] | {parameter: 0.25}
+        own = config["methods"][one.method]
+        assert one.settings == {key: own[key] for key in own if key not in settings.PRESENTATION} | {parameter: 0.25}
 
 
 def test_a_swept_parameter_of_the_rounding_goes_to_its_parameters():

@@ -23,18 +23,17 @@ def counts(printed: str) -> dict[str, int]:
 def test_a_fresh_clone_plans_the_paper_without_network_or_data(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules").stdout)
     assert jobs["train_model"] == 7
-    # 7 lambdas x 4 methods; 3 x 4 more temperatures (one of five is each method's own, SGA's 0.5 is
-    # none of them, so 5 for SGA and 4 for three others); 10 methods x 3 seeds less those 4 of seed 0
-    # that are shared; all in three chunks of eight images
-    refinements = 7 * 4 + (5 + 3 * 4) + (10 * 3 - 4)
-    # linear and cosine at their own temperature belong to the sweep and to the methods' table
-    assert jobs["refine"] == 3 * refinements
+    figure_7 = 7 * 4  # lambdas and methods; Figure 2's are among them
+    table_1 = 4 * 5 - 1  # methods and temperatures; SSL at its own is Figure 7's
+    by_steps = 10 * 3 - 6  # methods and seeds; six methods at seed 0 are in the others
+    chunks = 3  # 24 images, eight a job
+    assert jobs["refine"] == chunks * (figure_7 + table_1 + by_steps)
 
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "config/demo.yaml").stdout)
     assert jobs["train_model"] == 3
-    assert jobs["refine"] == 3 * 4 + (5 + 4)
+    assert jobs["refine"] == 3 * 4 + (2 * 5 - 1)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ SCHEMA = LIBRARY.parent / "schemas" / "config.schema.yaml"
 SWEEPABLE = ("tau_max", "tau_rate", "lr")
 """Settings of a method, beside its rounding's own parameters, that an experiment may sweep."""
 
+PRESENTATION = ("label", "color", "marker")
+"""Settings of a method that no refinement depends on."""
+
 
 @dataclass
 class Refinement:
@@ -38,7 +41,7 @@ class Refinement:
         target: Target lambda.
         variant: The method's name, with swept parameters that differ from its own.
         seed: Seed of the random streams.
-        settings: The method's entry, sweep applied.
+        settings: The method's entry with the sweep applied, without what is for the eye alone.
         steps: Largest number of steps that is asked for.
         record: Steps that must be measured.
     """
@@ -114,7 +117,7 @@ def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) 
                 method,
                 variant,
                 seed,
-                settings,
+                {key: value for key, value in settings.items() if key not in PRESENTATION},
                 settings.get("steps", steps),
                 set(entry["steps"]),
             )

@@ -118,7 +118,9 @@ def probabilities(experiment: Mapping[str, Any], methods: Methods) -> Figure:
                 linestyle=line,
                 label=f"r = {r:g}, n = {n:g}" if integer == 0 else None,
             )
-    right.set(xlabel="v", title="(b) extended linear: P(−1), P(0), P(1)")
+    for integer, at in ((-1, -0.88), (0, 0.06), (1, 0.74)):
+        right.text(at, 0.93 if integer == 0 else 0.96, f"P({integer})".replace("-", "−"), fontsize=7)
+    right.set(xlabel="v", title="(b) three classes, extended linear")
     _legend_under(right, 3)
     return figure
 
