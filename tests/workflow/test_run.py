@@ -168,7 +168,7 @@ def test_an_empty_folder_is_named_with_the_remedy(tmp_path, snakemake):
 
 
 def test_a_loss_that_is_not_finite_names_image_and_method_and_keeps_the_record(finished, snakemake):
-    write_config(finished, {"run": "broken", "methods": {"ssl": {"lr": 1.0e38}}})
+    write_config(finished, {"run": "broken", "methods": {"ssl": {"lr": 1.0e36}}})
     target = "results/broken/records/fig2_true_loss.parquet"
     try:
         printed = snakemake(finished, *CONFIG, target, ok=False).stdout

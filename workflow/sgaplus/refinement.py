@@ -325,8 +325,8 @@ def _batches(
     per_pixel = bytes_per_pixel(codec, method)
     for (height, width), members in groups.items():
         size, strip = fit(height, width, per_pixel, plan.memory_bytes)
-        cut = f"in strips of {strip * LATENT_STRIDE} rows" if strip else f"{min(size, len(members))} at once"
-        logger.info("%d images of %dx%d, %s", len(members), width, height, cut)
+        cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{min(size, len(members))} at once"
+        logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
         for i in range(0, len(members), size):
             yield members[i : i + size], strip
 
