@@ -43,7 +43,7 @@ def sweep(records: pd.DataFrame, experiment: Mapping[str, Any], labels: Mapping[
     if parameter not in rows:  # one of the rounding's own
         rows = rows.assign(**{parameter: [json.loads(text)[parameter] for text in rows["parameters"]]})
     means = rows.groupby(["method", parameter])["true_loss"].mean().unstack(parameter)
-    return _labelled(means.loc[list(experiment["methods"]), values], labels)
+    return _labelled(means.loc[list(experiment["methods"]), values], labels).rename_axis(parameter)
 
 
 def steps(records: pd.DataFrame, experiment: Mapping[str, Any], labels: Mapping[str, str]) -> pd.DataFrame:
