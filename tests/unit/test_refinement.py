@@ -9,7 +9,8 @@ from compressai.models import MeanScaleHyperprior
 
 from sgaplus import refinement, rounding
 from sgaplus.codec import Batch, Codec, Latents
-from sgaplus.errors import ConfigError
+from sgaplus.devices import peak_memory
+from sgaplus.errors import ConfigError, RefinementError
 from sgaplus.hyperprior import Hyperprior
 from sgaplus.refinement import (
     Method,
@@ -246,6 +247,23 @@ def test_working_memory_is_measured_and_grows_with_the_widths(codec):
     # at least the activations that any implementation keeps: N channels at half resolution, in float32
     assert wide > 64 * 4 / 4
     assert wide > 2 * narrow
+
+
+def test_the_peak_stays_near_the_budget(picture):
+    wide = Codec(Hyperprior.of(MeanScaleHyperprior(64, 64).state_dict()))
+    images = [(str(i), picture(256, 256, i)) for i in range(8)]
+
+    def peak(budget):
+        plan = Plan(0.01, 1, memory_bytes=budget)
+        return peak_memory(lambda: refine(wide, images, SSL, plan), torch.device("cpu"))
+
+    assert peak(10**10) > 350e6, "all at once must need much more for this test to mean something"
+    assert peak(150 * 10**6) < 250e6
+
+
+def test_two_images_of_one_name_are_refused(codec, images):
+    with pytest.raises(RefinementError, match="one name"):
+        refine(codec, [images[0], images[0]], SSL, Plan(0.01, 1))
 
 
 def test_a_small_budget_splits_the_batch_and_cuts_strips_without_changing_results(codec, picture):

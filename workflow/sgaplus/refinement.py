@@ -164,21 +164,26 @@ def refine(
         One outcome per image, in the order given.
 
     Raises:
+        RefinementError: two images have one name.
         NonFiniteLossError: a loss stopped being finite; it carries the rows measured so far.
     """
+    names = [name for name, _ in images]
+    if len(set(names)) < len(names):
+        raise RefinementError(
+            "two images have one name; names seed random streams and identify results, so rename one."
+        )
     done: dict[str, Refined] = {}
     batches = list(_batches(codec, images, method, plan))
     with tqdm(total=plan.steps * len(images), desc=label, unit="image-step", mininterval=1, smoothing=0.1) as bar:
         for members, strip in batches:
-            names = [name for name, _ in members]
             batch = Batch.of([picture.to(codec.device) for _, picture in members])
             try:
-                outcome = _refine_batch(codec, names, batch, method, plan, strip, bar)
+                outcome = _refine_batch(codec, [name for name, _ in members], batch, method, plan, strip, bar)
             except NonFiniteLossError as error:
                 error.rows = [row for refined in done.values() for row in refined.rows] + error.rows
                 raise
             done |= {refined.name: refined for refined in outcome}
-    return [done[name] for name, _ in images]
+    return [done[name] for name in names]
 
 
 def _refine_batch(
