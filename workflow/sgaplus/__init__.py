@@ -6,6 +6,7 @@ Modules, ground floor first; an import goes only downward:
     images, records        pictures in, rows of results out
     rounding, metrics      relaxations of rounding and their temperature; PSNR
     hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images
+    optimizers             of latents
     refinement, training   the optimisation of latents; the optimisation of weights
     tables, figures        artifacts, from records alone
     config                 the configuration: schema, checks, and what it asks the workflow to run

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sgaplus.files import replacing
+
+if TYPE_CHECKING:  # a refinement writes records without pandas, whose import takes a second
+    import pandas as pd
 
 FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "dataset": (pa.string(), "data set of the image"),

@@ -18,7 +18,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -32,14 +32,13 @@ from sgaplus.codec import HALO, LATENT_STRIDE, Batch, Codec, Latents, Measuremen
 from sgaplus.devices import peak_memory
 from sgaplus.errors import ConfigError, RefinementError
 from sgaplus.metrics import psnr
+from sgaplus.optimizers import OPTIMIZERS
 from sgaplus.rounding import Rounding, Temperature
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """One measurement of one image: fields of ``records.FIELDS``."""
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 TRIAL_SIDE = 512
 """Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
@@ -54,7 +53,7 @@ class Method:
         temperature: Its annealing schedule.
         lr: Learning rate, above 0.
         lr_schedule: ``constant``, or ``cosine`` (from ``lr`` to 0 over the steps).
-        optimizer: A key of :data:`OPTIMIZERS`.
+        optimizer: A key of ``optimizers.OPTIMIZERS``.
     """
 
     rounding: Rounding
@@ -198,7 +197,7 @@ def _refine_batch(
     latents = codec.analyse(batch.x, strip)
     latents = Latents(latents.y.requires_grad_(), latents.z.requires_grad_())
     streams = [random_stream(plan.seed, name, codec.device) for name in names]
-    optimizer = OPTIMIZERS[method.optimizer]([latents.y, latents.z], lr=method.lr)
+    optimizer = OPTIMIZERS[method.optimizer]([latents.y, latents.z])
     record = _Record(names, method, plan)
     for step in range(plan.steps + 1):
         tau = method.temperature(step)
@@ -209,11 +208,9 @@ def _refine_batch(
             bar.set_postfix_str(f"true loss {record.mean_true_loss():.4f}", refresh=False)
         if step == plan.steps:
             break
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.sum().backward()
-        for group in optimizer.param_groups:
-            group["lr"] = method.learning_rate(step, plan.steps)
-        optimizer.step()
+        optimizer.step(method.learning_rate(step, plan.steps))
         bar.update(len(names))
     return record.outcome(latents)
 

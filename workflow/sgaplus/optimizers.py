@@ -1,0 +1,72 @@
+"""The optimisers of latents.
+
+They are torch's, in the few lines that a refinement needs: making one of torch's own imports its
+compiler, which takes longer than many a refinement's first hundred steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Optimizer(ABC):
+    """Moves leaf tensors along their gradients, in place.
+
+    Args:
+        tensors: Leaf tensors that require gradients.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = tensors
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for tensor in self.tensors:
+            tensor.grad = None
+
+    @abstractmethod
+    def step(self, lr: float) -> None:
+        """Take one step with this learning rate, from the gradients that ``backward`` left."""
+
+
+class SGD(Optimizer):
+    """Gradient descent without momentum."""
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Take one step."""
+        for tensor in self.tensors:
+            assert tensor.grad is not None
+            tensor.sub_(tensor.grad, alpha=lr)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015) with its usual constants."""
+
+    BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        super().__init__(tensors)
+        self.first = [torch.zeros_like(tensor) for tensor in tensors]
+        self.second = [torch.zeros_like(tensor) for tensor in tensors]
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Take one step."""
+        self.steps += 1
+        scale = lr / (1 - self.BETA1**self.steps)
+        correction = (1 - self.BETA2**self.steps) ** 0.5
+        for tensor, first, second in zip(self.tensors, self.first, self.second, strict=True):
+            gradient = tensor.grad
+            assert gradient is not None
+            first.lerp_(gradient, 1 - self.BETA1)
+            second.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
+            tensor.addcdiv_(first, second.sqrt().div_(correction).add_(self.EPSILON), value=-scale)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
