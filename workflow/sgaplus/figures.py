@@ -108,18 +108,14 @@ def probabilities(experiment: Mapping[str, Any], methods: Methods) -> Figure:
     _legend_under(left, 4)
 
     v = torch.linspace(-0.999, 0.999, 1001, dtype=torch.float64)
+    colors = {-1: "#E69F00", 0: "#D55E00", 1: "#009E73"}
     for (r, n), line in {(1.0, 1.0): "-", (0.8, 1.0): "--", (1.0, 2.0): ":"}.items():
-        chances = _by_integer(rounding.ThreeClassLinear(r=r, n=n), v)
-        for integer, color in zip((-1, 0, 1), ("#E69F00", "#D55E00", "#009E73"), strict=True):
-            right.plot(
-                v,
-                chances[integer],
-                color=color,
-                linestyle=line,
-                label=f"r = {r:g}, n = {n:g}" if integer == 0 else None,
-            )
-    for integer, at in ((-1, -0.88), (0, 0.06), (1, 0.74)):
-        right.text(at, 0.93 if integer == 0 else 0.96, f"P({integer})".replace("-", "−"), fontsize=7)
+        for integer, chances in _by_integer(rounding.ThreeClassLinear(r=r, n=n), v).items():
+            label = f"r = {r:g}, n = {n:g}" if integer == 0 else None
+            right.plot(v, chances, color=colors[integer], linestyle=line, label=label)
+    for integer, color in colors.items():
+        right.text(0.93 * integer, 1.05, f"P({integer})".replace("-", "−"), color=color, ha="center", fontsize=7)
+    right.set_ylim(top=1.12)
     right.set(xlabel="v", title="(b) three classes, extended linear")
     _legend_under(right, 3)
     return figure
