@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -130,23 +131,10 @@ def refine_chunk(
     from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
 
     torch.set_num_threads(threads)
-    settings = refinement["settings"]
-    identity = {
-        "dataset": refinement["dataset"],
-        "model": refinement["model"],
-        "model_lmbda": model_lmbda,
-        "target_lmbda": refinement["target"],
-        "method": refinement["method"],
-        "variant": refinement["variant"],
-        "rounding": settings["rounding"],
-        "parameters": json.dumps(settings["parameters"]),
-        "tau_max": settings["tau_max"],
-        "tau_rate": settings["tau_rate"],
-        "lr": settings["lr"],
-        "seed": refinement["seed"],
-    }
     codec = Codec.load(model, devices.resolve(device))
-    method = Method.from_settings(settings)
+    method = Method.from_settings(refinement["settings"])
+    # all parameters, also those that the configuration leaves at their default
+    identity = _identity(refinement, model_lmbda) | {"parameters": json.dumps(asdict(method.rounding))}
     members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
     sizes = {image.name: {"width": image.width, "height": image.height} for image in members}
     plan = Plan(
@@ -164,6 +152,17 @@ def refine_chunk(
         logger.error("the records so far are in %s", failed)
         raise
     records.write((identity | sizes[one.name] | row for one in outcome for row in one.rows), output)
+
+
+def _identity(refinement: Mapping[str, Any], model_lmbda: float) -> dict[str, Any]:
+    """The fields of a record that all rows of a refinement share."""
+    settings = refinement["settings"]
+    return {
+        "model_lmbda": model_lmbda,
+        "target_lmbda": refinement["target"],
+        **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
+        **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
+    }
 
 
 def as_tensor(image: Any) -> Any:
