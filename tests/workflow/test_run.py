@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 
@@ -87,26 +86,14 @@ def test_a_changed_picture_is_noticed(finished, snakemake):
 
 
 def test_images_per_job_changes_nothing(finished, snakemake):
-    single = {"run": "single", "refinement": TINY["refinement"] | {"images_per_job": 1}}
-    for model in ("low", "high"):  # the same models
-        target = finished / f"results/single/models/{model}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-    models = copy.deepcopy(TINY["models"])
-    for name, model in models.items():
-        models[name] = {"lmbda": model["lmbda"], "path": f"results/tiny/models/{name}/model.pth"}
-    base = yaml.safe_load((finished / "config/config.yaml").read_text())
-    overlay = yaml.safe_load((finished / "tiny.yaml").read_text()) | single | {"models": models}
-    # a model entry with path replaces one with a recipe, so this configuration stands alone
-    merged = base | overlay | {"methods": base["methods"], "experiments": {}}
-    for name, entry in overlay["experiments"].items():
-        merged["experiments"][name] = base["experiments"][name] | entry
-    (finished / "single.yaml").write_text(yaml.safe_dump(merged))
-    original = (finished / "config/config.yaml").read_text()
-    (finished / "config/config.yaml").write_text(yaml.safe_dump(merged))
-    try:
-        snakemake(finished, "--cores", "2", "results/single/records/fig7_kodak_rd.parquet")
-    finally:
-        (finished / "config/config.yaml").write_text(original)
+    models = {
+        name: {"lmbda": model["lmbda"], "path": f"results/tiny/models/{name}/model.pth"}
+        for name, model in TINY["models"].items()
+    }
+    single = {"run": "single", "models": models, "refinement": TINY["refinement"] | {"images_per_job": 1}}
+    write_config(finished, single, "single.yaml")
+    target = "results/single/records/fig7_kodak_rd.parquet"
+    snakemake(finished, target, "--cores", "2", "--configfile", "single.yaml")
     keys = ["image", "model", "method", "step"]
     tables = [
         records.read([finished / f"results/{run}/records/fig7_kodak_rd.parquet"]).set_index(keys)["true_loss"]
