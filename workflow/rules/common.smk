@@ -105,6 +105,12 @@ def start_of(wildcards):
     return f"{RUN}/models/{start}/model.pth" if start else []
 
 
+def evaluation_index(wildcards):
+    """The index of the images that a training is evaluated on, if any."""
+    dataset = config["training"].get("evaluate_on")
+    return f"{RUN}/datasets/{dataset}.csv" if dataset else []
+
+
 def names_of_models(trained):
     """A pattern of the models that are trained here, or of those that are brought in."""
     names = [

@@ -6,6 +6,7 @@ rule train_model:
         index=lambda wildcards: (
             f"{RUN}/datasets/{config['models'][wildcards.model]['dataset']}.csv"
         ),
+        test=evaluation_index,
         start=start_of,
     output:
         model=f"{RUN}/models/{{model}}/model.pth",
@@ -26,7 +27,7 @@ rule train_model:
         ENVIRONMENT
     threads: config["training"]["threads"]
     resources:
-        gpu=GPU,
+        gpu=GPU * config["training"]["gpus"],
         mem_mb=config["training"]["memory_mb"],
     params:
         model=lambda wildcards: config["models"][wildcards.model],

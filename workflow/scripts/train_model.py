@@ -7,6 +7,7 @@ with logged(snakemake.log[0]):
         model=snakemake.params.model,
         training=snakemake.params.training,
         index=snakemake.input.index,
+        test_index=snakemake.input.get("test") or None,
         device=snakemake.params.device,
         threads=snakemake.threads,
         start_from=snakemake.input.get("start") or None,

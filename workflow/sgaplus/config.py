@@ -282,6 +282,7 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _known(model.get("start_from"), config["models"], f"models.{name}.start_from")
         _check_no_cycle(config["models"], name)
         _check_same_widths(config["models"], name)
+    _known(config["training"].get("evaluate_on"), config["datasets"], "training.evaluate_on")
     for name, method in config["methods"].items():
         _check_rounding(method, f"methods.{name}")
     for name, entry in config["experiments"].items():

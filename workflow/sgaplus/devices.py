@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
+import platform
 import resource
 import sys
 from collections.abc import Callable
@@ -31,6 +33,37 @@ def resolve(device: str) -> torch.device:
         raise ConfigError("device: cuda, but torch finds no CUDA device here. Set `device: cpu` or `device: auto`.")
     logger.warning("device: auto found no GPU; computing on the CPU")
     return torch.device("cpu")
+
+
+def granted(device: str, gpus: int) -> list[torch.device]:
+    """The devices of one job: up to ``gpus`` GPUs, or the CPU; ``device`` as for :func:`resolve`."""
+    first = resolve(device)
+    if first.type == "cpu":
+        return [first]
+    return [torch.device("cuda", i) for i in range(min(gpus, torch.cuda.device_count()))]
+
+
+def describe() -> dict[str, str | int]:
+    """What computes here: processor, cores, and GPUs if any."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"processor": _processor(), "cores": os.cpu_count() or 1, "gpus": ", ".join(gpus) or "none"}
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():  # Linux; platform says little there
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def fast_precision(device: torch.device) -> str:
+    """``bfloat16`` where the device multiplies matrices in it faster than in float32, else ``float32``."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:

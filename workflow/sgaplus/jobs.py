@@ -63,33 +63,51 @@ def train_model(
     model: Mapping[str, Any],
     training: Mapping[str, Any],
     index: str,
+    test_index: str | None,
     device: str,
     threads: int,
     start_from: str | None,
     name: str,
     outputs: Mapping[str, str],
 ) -> None:
-    """Train a model on an indexed data set; write its state dict, its metrics and what it was made with."""
+    """Train a model on an indexed data set; write its state dict, its metrics and what it was made with.
+
+    A state to go on from, and TensorBoard's events, lie beside the outputs until the model is done:
+    Snakemake removes what a rule declares before it runs the rule again.
+    """
     import torch
 
     from sgaplus import devices, images
+    from sgaplus.files import sha256
     from sgaplus.hyperprior import save_state
-    from sgaplus.training import Recipe, train, write_metrics
+    from sgaplus.training import Recipe, Supervision, train, write_metrics
 
     torch.set_num_threads(threads)
-    recipe = Recipe(
-        lmbda=model["lmbda"],
-        N=model["N"],
-        M=model["M"],
-        steps=model["steps"],
-        lr=model.get("lr", training["lr"]),
-        **{key: value for key, value in training.items() if key not in ("lr", "threads", "memory_mb")},
+    folder = Path(outputs["model"]).parent
+    settings = {**training, **model}  # a model may have a learning rate of its own
+    recipe = Recipe(**{key: value for key, value in settings.items() if key in Recipe.__annotations__})
+    limit = settings["time_limit_minutes"]
+    supervision = Supervision(
+        label=name,
+        data=sha256(index),
+        log_every=settings["log_every"],
+        evaluate_every=settings["evaluate_every"],
+        save_seconds=60 * settings["save_minutes"],
+        seconds=None if limit is None else 60 * limit,
+        state=folder / "state.pth",
+        events=folder / "events",
+        workers=settings["workers"],
+        cache_bytes=settings["cache_mb"] * 10**6,
+        compile=settings["compile"],
     )
-    pictures = [image.read() for image in images.read_index(index)]
-    trained, rows = train(recipe, pictures, devices.resolve(device), start_from, label=name)
+    pictures = images.read_index(index)
+    tested = images.read_index(test_index) if test_index else []
+    trained, rows = train(recipe, pictures, devices.granted(device, settings["gpus"]), supervision, start_from, tested)
     write_metrics(rows, outputs["metrics"])
-    write_json({"model": dict(model), "training": dict(training), "versions": versions()}, outputs["card"])
+    card = {"model": dict(model), "training": dict(training), "hardware": devices.describe(), "versions": versions()}
+    write_json(card | {"last": rows[-1]}, outputs["card"])
     save_state(trained.state_dict(), outputs["model"])
+    (folder / "state.pth").unlink(missing_ok=True)
 
 
 def check_model(path: str, output: str) -> None:
