@@ -28,6 +28,7 @@ rule all:
     input:
         tables=TABLE_FILES,
         figures=FIGURE_FILES,
+        training=TRAINING_FIGURE,
         run=rules.describe_run.output,
 
 
@@ -39,6 +40,7 @@ rule datasets:
 rule models:
     input:
         MODEL_FILES,
+        TRAINING_FIGURE,
 
 
 rule tables:

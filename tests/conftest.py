@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in jobs.logged; before torch is loaded
@@ -35,16 +37,45 @@ def picture():
     return make
 
 
+@dataclass(frozen=True)
+class Photograph:
+    """Pixels in memory, uint8 (height, width, 3), as training reads pictures."""
+
+    pixels: np.ndarray
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    def read(self) -> np.ndarray:
+        return self.pixels
+
+
 @pytest.fixture(scope="session")
-def trained(picture):
+def photograph(picture):
+    """Makes a smooth random photograph (height, width)."""
+
+    def make(height: int, width: int, seed: int = 0) -> Photograph:
+        return Photograph((picture(height, width, seed) * 255).byte().permute(1, 2, 0).numpy())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(photograph):
     """CompressAI's model of different N and M, trained for a second or two on smooth pictures."""
     import torch
 
     from sgaplus.training import Recipe, train
 
-    recipe = Recipe(0.05, N=8, M=12, steps=150, batch_size=8, crop=64, lr=2e-3, warmup_steps=10, latent_gain=10.0)
-    pictures = [(picture(96, 96, seed) * 255).byte().permute(1, 2, 0).numpy() for seed in range(100, 116)]
-    model, _ = train(recipe, pictures, torch.device("cpu"), label="fixture")
+    size = {"N": 8, "M": 12, "steps": 150, "batch_size": 8, "crop": 64}
+    recipe = Recipe(0.05, **size, lr=2e-3, warmup_steps=10, latent_gain=10.0, precision="float32")
+    pictures = [photograph(96, 96, seed) for seed in range(100, 116)]
+    model, _ = train(recipe, pictures, [torch.device("cpu")])
     with torch.no_grad():
         model.entropy_bottleneck.quantiles[:, 0, 1] = torch.linspace(-0.4, 0.4, 8)  # medians that are no integers
     model.update(force=True)

@@ -1,55 +1,97 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from compressai.models.google import MeanScaleHyperprior
 
 from sgaplus.codec import Batch, Codec
 from sgaplus.errors import TrainingError
 from sgaplus.hyperprior import Hyperprior, save_state
-from sgaplus.training import METRICS, Crops, Recipe, fresh_model, rate_distortion, train, write_metrics
+from sgaplus.training import (
+    METRICS,
+    Recipe,
+    Supervision,
+    Trainer,
+    evaluation_of,
+    fresh_model,
+    rate_distortion,
+    stop_requests,
+    train,
+    write_metrics,
+)
+from tests.conftest import Photograph
 
-CPU = torch.device("cpu")
-TINY = {
-    "N": 8,
-    "M": 8,
-    "batch_size": 4,
-    "crop": 64,
-    "lr": 2e-3,
-    "warmup_steps": 5,
-    "latent_gain": 10.0,
-    "log_every": 10,
-}
+CPU = [torch.device("cpu")]
+REPOSITORY = Path(__file__).parents[2]
+TINY = Recipe(
+    0.05,
+    N=8,
+    M=8,
+    steps=60,
+    batch_size=4,
+    crop=64,
+    lr=2e-3,
+    warmup_steps=5,
+    latent_gain=10.0,
+    precision="float32",
+)
 
 
 @pytest.fixture(scope="module")
-def photographs(picture):
-    return [(picture(80, 100, seed) * 255).byte().permute(1, 2, 0).numpy() for seed in range(4)]
+def photographs(photograph):
+    return [photograph(80, 100, seed) for seed in range(4)]
 
 
-def test_training_lowers_the_loss_and_the_model_codes(photographs, picture):
-    model, rows = train(Recipe(0.05, steps=60, **TINY), photographs, CPU)
+def weights(model) -> torch.Tensor:
+    return torch.cat([value.detach().flatten().double() for value in model.state_dict().values()])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_training_lowers_the_loss_and_the_model_codes(photographs, picture, optimizer, precision):
+    recipe = replace(TINY, optimizer=optimizer, precision=precision)
+    model, rows = train(recipe, photographs, CPU, Supervision(log_every=10))
     assert [row["step"] for row in rows] == [0, 10, 20, 30, 40, 50, 59]
-    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
     x = picture(64, 64)[None]
     coded = model.compress(x)
-    assert model.decompress(coded["strings"], coded["shape"])["x_hat"].shape == x.shape
+    decoded = model.decompress(coded["strings"], coded["shape"])["x_hat"]
+    with torch.no_grad():
+        torch.testing.assert_close(decoded, model(x)["x_hat"].clamp(0, 1), atol=1e-4, rtol=0)
+
+
+def test_a_model_loads_in_plain_compressai(photographs, tmp_path, picture):
+    model, _ = train(replace(TINY, steps=3), photographs, CPU)
+    save_state(model.state_dict(), tmp_path / "model.pth")
+    loaded = MeanScaleHyperprior.from_state_dict(torch.load(tmp_path / "model.pth", weights_only=True)).eval()
+    loaded.update()
+    x = picture(64, 64)[None]
+    assert loaded.compress(x)["strings"] == model.compress(x)["strings"]
 
 
 def test_the_same_seed_trains_the_same_model(photographs):
-    def weights(seed):
-        model, _ = train(Recipe(0.05, steps=3, seed=seed, **TINY), photographs, CPU)
-        return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+    def model(seed):
+        return weights(train(replace(TINY, steps=3, seed=seed), photographs, CPU)[0])
 
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
+    assert torch.equal(model(1), model(1))
+    assert not torch.equal(model(1), model(2))
 
 
-def test_the_loss_is_the_papers(photographs):
-    model = fresh_model(Recipe(0.05, steps=1, **TINY)).eval()
-    x = Crops(photographs, 64, 0).batch(3)
+def test_the_loss_is_the_papers(picture):
+    model = fresh_model(TINY).eval()
+    x = torch.stack([picture(64, 64, seed) for seed in range(3)])
     with torch.no_grad():
         bpp, mse = rate_distortion(model, x)
         out = model(x)
@@ -58,76 +100,267 @@ def test_the_loss_is_the_papers(photographs):
     torch.testing.assert_close(mse, ((out["x_hat"] - x) * 255).square().mean())
 
 
+def test_rates_are_computed_in_float32_whatever_the_precision(trained, picture):
+    x = torch.stack([picture(64, 64, seed) for seed in range(3)])
+    model = MeanScaleHyperprior.from_state_dict(trained.state_dict()).eval()
+    with torch.no_grad():
+        exact, _ = rate_distortion(model, x)
+        bpp, mse = rate_distortion(model, x, "bfloat16")
+        # bfloat16 everywhere, as plain autocast does it
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = model.g_a(x)
+    assert latents.dtype == torch.bfloat16
+    assert bpp.dtype == mse.dtype == torch.float32
+    torch.testing.assert_close(bpp, exact, rtol=0.02, atol=0)
+
+
+def test_a_fresh_model_reconstructs_a_middle_gray(picture):
+    model = fresh_model(replace(TINY, latent_gain=1.0)).eval()
+    with torch.no_grad():
+        assert (model(picture(64, 64)[None])["x_hat"] - 0.45).abs().max() < 0.1
+
+
 def test_a_model_starts_from_anothers_weights(tmp_path, photographs, picture):
-    first, _ = train(Recipe(0.05, steps=40, **TINY), photographs, CPU)
+    first, _ = train(replace(TINY, steps=40), photographs, CPU)
     save_state(first.state_dict(), tmp_path / "first.pth")
-    _, fresh = train(Recipe(0.05, steps=1, **TINY), photographs, CPU)
-    second, warm = train(Recipe(0.05, steps=1, **TINY), photographs, CPU, tmp_path / "first.pth")
-    assert warm[0]["loss"] < fresh[0]["loss"] / 2
+    _, fresh = train(replace(TINY, steps=1), photographs, CPU)
+    second, warm = train(replace(TINY, steps=1), photographs, CPU, start_from=tmp_path / "first.pth")
+    assert warm[0]["loss"] < 0.9 * fresh[0]["loss"]
     codec = Codec(Hyperprior.of(second.state_dict()))
     assert codec.measure(Batch.of([picture(64, 64)]), codec.analyse(picture(64, 64)[None])).mse.isfinite().all()
 
 
-def test_widths_must_match_those_it_starts_from(tmp_path):
-    save_state(fresh_model(Recipe(0.05, steps=1, **TINY)).state_dict(), tmp_path / "narrow.pth")
+def test_widths_must_match_those_it_starts_from(tmp_path, photographs):
+    save_state(fresh_model(TINY).state_dict(), tmp_path / "narrow.pth")
     with pytest.raises(TrainingError, match=r"narrow\.pth: has N = 8, M = 8"):
-        train(Recipe(0.05, steps=1, **(TINY | {"N": 16})), [], CPU, tmp_path / "narrow.pth")
+        train(replace(TINY, N=16), photographs, CPU, start_from=tmp_path / "narrow.pth")
 
 
 def test_latent_gain_moves_scale_from_synthesis_to_analysis():
-    plain = fresh_model(Recipe(0.05, steps=1, **(TINY | {"latent_gain": 1.0})))
-    scaled = fresh_model(Recipe(0.05, steps=1, **TINY))
+    plain, scaled = fresh_model(replace(TINY, latent_gain=1.0)), fresh_model(TINY)
     torch.testing.assert_close(scaled.g_a[-1].weight, plain.g_a[-1].weight * 10)
     torch.testing.assert_close(scaled.g_s[0].weight, plain.g_s[0].weight / 10)
 
 
-def test_crops_are_parts_of_the_images_and_small_images_are_left_out():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (70, 90, 3), dtype=np.uint8)
-    small = np.zeros((63, 200, 3), dtype=np.uint8)
-    batch = Crops([small, image], 64, seed=1).batch(20)
-    assert batch.shape == (20, 3, 64, 64)
-    windows = {
-        image[top : top + 64, left : left + 64].tobytes() for top in range(70 - 64 + 1) for left in range(90 - 64 + 1)
-    }
-    flipped = 0
-    for crop in (batch * 255).round().byte().permute(0, 2, 3, 1).numpy():
-        plain, mirrored = crop.tobytes() in windows, np.ascontiguousarray(crop[:, ::-1]).tobytes() in windows
-        assert plain or mirrored
-        flipped += mirrored
-    assert 0 < flipped < 20
+def test_the_auxiliary_loss_moves_the_quantiles_and_nothing_else_does(photographs):
+    trainer = Trainer(replace(TINY, aux_lr=0.1), fresh_model(TINY), CPU[0])
+    quantiles = trainer.model.entropy_bottleneck.quantiles
+    before, aux = quantiles.detach().clone(), trainer.model.aux_loss().item()
+    crops = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    for step in range(20):
+        trainer.step(step, crops)
+    assert not torch.equal(quantiles, before)
+    assert trainer.model.aux_loss().item() < aux
+    assert not any(quantiles is weight for weight in trainer.weights)
 
 
-def test_no_image_as_large_as_a_crop_is_an_error():
-    with pytest.raises(TrainingError, match="64 pixels high and wide"):
-        Crops([np.zeros((63, 200, 3), dtype=np.uint8)], 64, 0)
+def test_muon_moves_every_kernel_along_an_orthogonal_matrix(photographs):
+    recipe = replace(TINY, optimizer="muon", warmup_steps=0, kernel_lr=0.01)
+    trainer = Trainer(recipe, fresh_model(recipe), CPU[0])
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    trainer.step(0, torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    for name in ("g_a.2.weight", "g_s.2.weight", "h_a.0.weight"):
+        kernel = dict(trainer.model.named_parameters())[name]
+        step = (kernel - before[name]).detach().permute(0, 2, 3, 1).reshape(kernel.shape[0], -1) / 0.01
+        singular = torch.linalg.svdvals(step.double())
+        assert 0.3 < singular.min() <= singular.max() < 1.5, name  # Newton-Schulz gets near 1
+    changed = [name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])]
+    assert len(changed) >= len(before) - 2
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_step(photographs):
-    recipe = Recipe(float("nan"), steps=5, **(TINY | {"log_every": 1}))
-    with pytest.raises(TrainingError, match="at step 0"):
-        train(recipe, photographs, CPU)
+def test_a_stopped_training_ends_where_an_uninterrupted_one_does(photographs, tmp_path, monkeypatch):
+    recipe = replace(TINY, steps=30, optimizer="muon")
+    whole, rows = train(recipe, photographs, CPU, Supervision(log_every=5), evaluation=photographs[:1])
+    how = Supervision(log_every=5, state=tmp_path / "state.pth")
+    real, calls = Trainer.step, []
+
+    def interrupted(self, step, crops, stop=False):
+        calls.append(step)
+        return real(self, step, crops, stop or len(calls) in (11, 19))
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    for expected in ("stopped at step 11 of 30", "stopped at step 19 of 30"):
+        with pytest.raises(TrainingError, match=expected):
+            train(recipe, photographs, CPU, how)
+    resumed, again = train(recipe, photographs, CPU, how)
+    assert calls == list(range(30))
+    assert torch.equal(weights(whole), weights(resumed))
+    timing = {"steps_per_second", "waiting"}
+    assert [{k: v for k, v in row.items() if k not in timing} for row in again] == [
+        {k: v for k, v in row.items() if k not in timing} for row in rows
+    ]
+
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from sgaplus.training import Supervision, train
+from tests.unit.test_training import SHORT, noise
+torch.set_num_threads(1)
+train(SHORT, noise(), [torch.device("cpu")], Supervision(save_seconds=0, state=Path(sys.argv[1]), workers=1))
+"""
+SHORT = replace(TINY, steps=200, batch_size=2)
+
+
+def noise():
+    return [Photograph(np.random.default_rng(i).integers(0, 256, (80, 100, 3), dtype=np.uint8)) for i in range(2)]
+
+
+def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_path):
+    state = tmp_path / "state.pth"
+    command = [sys.executable, "-c", SCRIPT, str(state)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    while not state.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.terminate()
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(
+        rf"stopped at step \d+ of 200 by SIGTERM. Start it again to go on from {re.escape(str(state))}", printed
+    )
+    assert 0 < torch.load(state, weights_only=True)["step"] < 200
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        resumed, _ = train(SHORT, noise(), CPU, Supervision(state=state))
+        whole, _ = train(SHORT, noise(), CPU)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_the_time_limit_saves_and_stops(photographs, tmp_path):
+    how = Supervision(state=tmp_path / "state.pth", seconds=0.0)
+    with pytest.raises(TrainingError, match="stopped at step 1 of 60 by the time limit"):
+        train(TINY, photographs, CPU, how)
+    assert torch.load(tmp_path / "state.pth", weights_only=True)["step"] == 1
+
+
+def test_a_state_of_another_recipe_or_other_data_is_not_continued(photographs, tmp_path, caplog):
+    how = Supervision(state=tmp_path / "state.pth", seconds=0.0, data="one")
+    with pytest.raises(TrainingError, match="stopped at step 1"):
+        train(TINY, photographs, CPU, how)
+    for recipe, data in ((replace(TINY, lmbda=0.06), "one"), (TINY, "other")):
+        with caplog.at_level("INFO"):
+            _, rows = train(replace(recipe, steps=60), photographs, CPU, replace(how, seconds=None, data=data))
+        assert rows[0]["step"] == 0
+        assert "training begins anew" in caplog.text
+        caplog.clear()
+
+
+def test_a_broken_state_is_named(photographs, tmp_path):
+    (tmp_path / "state.pth").write_bytes(b"no state")
+    with pytest.raises(TrainingError, match=r"state\.pth: not a saved state of a training .* Remove it"):
+        train(TINY, photographs, CPU, Supervision(state=tmp_path / "state.pth"))
+
+
+def test_two_processes_train_one_model(photographs, picture):
+    """Each has half of the crops; the average of their gradients is the gradient of the whole batch."""
+    recipe = replace(TINY, steps=20)
+    model, rows = train(recipe, photographs, CPU * 2, Supervision(log_every=5))
+    assert [row["step"] for row in rows] == [0, 5, 10, 15, 19]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    alone = train(recipe, photographs, CPU)[0]
+    # other noise, but the same crops and number of steps: nearer than another seed's model
+    other = train(replace(recipe, seed=5), photographs, CPU)[0]
+    kernels = [m.g_s[0].weight for m in (model, alone, other)]
+    assert (kernels[0] - kernels[1]).norm() < (kernels[0] - kernels[2]).norm() / 2
+
+
+def test_an_error_of_one_of_several_processes_is_the_error_of_the_training(photographs):
+    with pytest.raises(TrainingError, match="the loss is nan at step 0"):
+        train(replace(TINY, lmbda=float("nan")), photographs, CPU * 2)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_state(
+    photographs, tmp_path, monkeypatch
+):
+    how = Supervision(log_every=1, save_seconds=0.0, state=tmp_path / "state.pth")
+    real = Trainer.step
+
+    def breaking(self, step, crops, stop=False):
+        values = real(self, step, crops, stop)
+        if step == 6:
+            with torch.no_grad():
+                self.weights[0].fill_(float("nan"))
+        return values
+
+    monkeypatch.setattr(Trainer, "step", breaking)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 7 .*Lower the model's `lr`.*state\.pth"):
+        train(TINY, photographs, CPU, how)
+    state = torch.load(tmp_path / "state.pth", weights_only=True)
+    assert state["step"] == 6
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_evaluation_measures_with_hard_rounding_as_refinement_does(trained, photographs, picture):
+    codec = Codec(Hyperprior.of(trained.state_dict()))
+    measured = evaluation_of(trained, photographs[:2], 0.05, CPU[0])
+    losses = []
+    for photograph in photographs[:2]:
+        x = torch.from_numpy(photograph.pixels).permute(2, 0, 1) / 255
+        batch = Batch.of([x])
+        one = codec.measure(batch, codec.analyse(batch.x))
+        losses.append((one.bpp + 0.05 * one.mse).item())
+    assert measured["test_loss"] == pytest.approx(sum(losses) / 2, rel=1e-6)
+
+
+def test_evaluations_come_every_so_often_and_at_the_end(photographs):
+    how = Supervision(log_every=1000, evaluate_every=25)
+    _, rows = train(TINY, photographs, CPU, how, evaluation=photographs[:1])
+    assert [row["step"] for row in rows if "test_loss" in row] == [24, 49, 59]
+
+
+def test_metrics_go_to_tensorboard(photographs, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, rows = train(TINY, photographs, CPU, Supervision(log_every=10, events=tmp_path))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    logged = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert logged == [(row["step"], pytest.approx(row["loss"])) for row in rows]
 
 
 def test_the_learning_rate_warms_up_then_holds_or_falls():
-    constant = Recipe(0.01, 8, 8, steps=100, lr=1.0, warmup_steps=10)
-    assert constant.learning_rate(0) == pytest.approx(0.1)
-    assert constant.learning_rate(9) == constant.learning_rate(99) == 1.0
-    cosine = Recipe(0.01, 8, 8, steps=100, lr=1.0, warmup_steps=0, lr_schedule="cosine")
-    assert cosine.learning_rate(0) == 1.0
-    assert cosine.learning_rate(50) == pytest.approx(0.5)
+    constant = replace(TINY, steps=100, warmup_steps=10)
+    assert constant.rate_factor(0) == pytest.approx(0.1)
+    assert constant.rate_factor(9) == constant.rate_factor(99) == 1.0
+    cosine = replace(TINY, steps=100, warmup_steps=0, lr_schedule="cosine")
+    assert cosine.rate_factor(0) == 1.0
+    assert cosine.rate_factor(50) == pytest.approx(0.5)
 
 
-def test_gradients_are_clamped_and_scaled(photographs):
-    """With clamping at almost nothing, a step of SGD-like size leaves Adam's direction but not its magnitude."""
-    from sgaplus.training import _clip
-
-    weight = torch.nn.Parameter(torch.zeros(4))
-    weight.grad = torch.tensor([3.0, -3.0, 0.5, 0.0])
-    _clip([weight], Recipe(0.01, 8, 8, steps=1, clip=1.0))
-    assert weight.grad.tolist() == [1.0, -1.0, 0.5, 0.0]
-    _clip([weight], Recipe(0.01, 8, 8, steps=1, clip=1.0, clip_norm=0.15))
+def test_gradients_are_clamped_and_scaled():
+    trainer = Trainer(replace(TINY, clip=1.0), fresh_model(TINY), CPU[0])
+    weight = trainer.weights[0]
+    weight.grad = torch.full_like(weight, 3.0)
+    trainer._clip()
+    assert (weight.grad == 1).all()
+    trainer.recipe = replace(TINY, clip=None, clip_norm=0.15)
+    trainer._clip()
     assert weight.grad.norm().item() == pytest.approx(0.15, rel=1e-4)
+
+
+def test_signals_are_noted_and_their_handlers_restored():
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_requests() as requests:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requests == ["SIGTERM"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_training_in_a_thread_handles_no_signals():
+    seen = []
+
+    def ask():
+        with stop_requests() as requests:
+            seen.append((list(requests), signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert seen == [([], signal.getsignal(signal.SIGTERM))]
 
 
 def test_metrics_are_written_as_csv(tmp_path):

@@ -41,6 +41,16 @@ MODEL_FILES = sorted(
         for refinement in REFINEMENTS.values()
     }
 )
+TRAINED = [
+    name
+    for name, entry in config["models"].items()
+    if "path" not in entry and f"{RUN}/models/{name}/model.pth" in MODEL_FILES
+]
+TRAINING_FIGURE = (
+    expand(f"{RUN}/figures/training.{{suffix}}", suffix=["pdf", "png"])
+    if TRAINED
+    else []
+)
 DATASET_FILES = expand(f"{RUN}/datasets/{{dataset}}.csv", dataset=config["datasets"])
 
 

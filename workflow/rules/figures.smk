@@ -35,3 +35,32 @@ rule draw_figure:
         "Drawing {wildcards.figure}"
     script:
         "../scripts/draw_figure.py"
+
+
+rule draw_training:
+    input:
+        metrics=expand(f"{RUN}/models/{{model}}/training.csv", model=TRAINED),
+    output:
+        pdf=f"{RUN}/figures/training.pdf",
+        png=report(
+            f"{RUN}/figures/training.png",
+            category="Models",
+            labels={"model": "all", "content": "training curves"},
+            caption="../report/training_curves.rst",
+        ),
+    log:
+        f"{RUN}/logs/draw_training.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_training.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        models=TRAINED,
+        code=settings.code_version("figures"),
+    message:
+        "Drawing the training curves"
+    script:
+        "../scripts/draw_training.py"

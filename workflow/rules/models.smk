@@ -64,3 +64,33 @@ rule check_model:
         "Checking {input.model}"
     script:
         "../scripts/check_model.py"
+
+
+rule bundle:
+    input:
+        models=[f"{RUN}/models/{model}/model.pth" for model in config["bundle"]],
+        metrics=[f"{RUN}/models/{model}/training.csv" for model in config["bundle"]],
+        cards=[f"{RUN}/models/{model}/model.json" for model in config["bundle"]],
+        test=evaluation_index,
+    output:
+        models=[f"{RUN}/bundle/{model}.pth" for model in config["bundle"]],
+        readme=f"{RUN}/bundle/README.md",
+        curve=f"{RUN}/bundle/curve.csv",
+        recipes=f"{RUN}/bundle/recipes.json",
+    log:
+        f"{RUN}/logs/bundle.log",
+    benchmark:
+        f"{RUN}/benchmarks/bundle.tsv"
+    conda:
+        ENVIRONMENT
+    threads: config["training"]["threads"]
+    resources:
+        mem_mb=4000,
+    params:
+        names=config["bundle"],
+        test=config["training"].get("evaluate_on"),
+        code=settings.code_version("bundle"),
+    message:
+        "Measuring the models and writing them in half precision"
+    script:
+        "../scripts/bundle.py"

@@ -283,6 +283,10 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _check_no_cycle(config["models"], name)
         _check_same_widths(config["models"], name)
     _known(config["training"].get("evaluate_on"), config["datasets"], "training.evaluate_on")
+    for name in config["bundle"]:
+        _known(name, config["models"], "bundle")
+    if config["bundle"] and "evaluate_on" not in config["training"]:
+        raise ConfigError("bundle: needs training.evaluate_on, the data set that the models are measured on.")
     for name, method in config["methods"].items():
         _check_rounding(method, f"methods.{name}")
     for name, entry in config["experiments"].items():

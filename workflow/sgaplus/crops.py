@@ -7,7 +7,7 @@ very crops it would have had, and how many processes decode pictures changes not
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,20 +115,21 @@ class Crops(Dataset[Tensor]):
             self._cache[picture] = pixels
         return pixels
 
-    def batches(self, start: int, stop: int, workers: int = 0, pin: bool = False) -> Iterator[Tensor]:
-        """The batches of steps ``start`` to ``stop - 1``, prepared by this many processes (0: by this one)."""
+    def batches(self, start: int, stop: int, workers: int = 0, pin: bool = False) -> Generator[Tensor, None, None]:
+        """The batches of steps ``start`` to ``stop - 1``, prepared by this many processes (0: by this one).
+
+        Close the generator to end the processes.
+        """
         # each process has a cache of its own
         self._room //= max(1, workers)
-        return iter(
-            DataLoader(
-                self,
-                sampler=range(start, stop),
-                batch_size=None,
-                num_workers=workers,
-                prefetch_factor=PREFETCH if workers else None,
-                pin_memory=pin,
-                worker_init_fn=_leave_signals_to_the_trainer,
-            )
+        yield from DataLoader(
+            self,
+            sampler=range(start, stop),
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=PREFETCH if workers else None,
+            pin_memory=pin,
+            worker_init_fn=_leave_signals_to_the_trainer,
         )
 
 

@@ -178,6 +178,44 @@ def draw(records: str | Path | None, experiment: Mapping[str, Any], methods: Met
     else:
         figure = FIGURES[experiment["figure"]](read([records]), experiment, methods)
     sns.despine(figure)
+    _save(figure, outputs)
+
+
+def training_curves(metrics: Mapping[str, pd.DataFrame]) -> Figure:
+    """Loss, PSNR and rate over training steps, a line per model: training crops thin, evaluation images marked.
+
+    Args:
+        metrics: Tables of ``training.METRICS`` by model, in the order of the legend.
+    """
+    panels = [("loss", "R-D loss"), ("psnr", "PSNR (dB)"), ("bpp", "Rate (bpp)")]
+    figure, axes = plt.subplots(1, 3, figsize=(2 * COLUMN, 2.8))
+    colors = sns.color_palette("viridis", len(metrics))
+    for axis, (column, label) in zip(axes.flat, panels, strict=True):
+        for (model, table), color in zip(metrics.items(), colors, strict=True):
+            smooth = table[column].rolling(max(1, len(table) // 30), min_periods=1, center=True).mean()
+            axis.plot(table["step"] + 1, smooth, color=color, linewidth=0.8, label=model)
+            tested = table.dropna(subset="test_loss")
+            axis.plot(tested["step"] + 1, tested[f"test_{column}"], color=color, marker="o", markersize=3)
+        axis.set(xlabel="Step", ylabel=label, xscale="log")
+    axes[0].set_yscale("log")
+    _legend_below(figure, axes[0])
+    return figure
+
+
+def draw_training(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
+    """Draw the training curves of models and save them under every name.
+
+    Args:
+        metrics: CSV files of metrics by model.
+        outputs: File names, such as one PDF and one PNG.
+    """
+    sns.set_theme(context="paper", style="ticks", rc=STYLE)
+    figure = training_curves({model: pd.read_csv(path) for model, path in metrics.items()})
+    sns.despine(figure)
+    _save(figure, outputs)
+
+
+def _save(figure: Figure, outputs: Sequence[str]) -> None:
     for output in outputs:
         with replacing(output) as temporary:
             # no creation date: the same records give the same file

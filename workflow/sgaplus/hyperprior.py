@@ -147,7 +147,7 @@ class Hyperprior(nn.Module):
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
-    """A model file's state dict, on the CPU, of the right architecture.
+    """A model file's state dict, on the CPU, in float32, of the right architecture.
 
     Raises:
         CodecError: missing, not a state dict, or of another architecture.
@@ -164,7 +164,7 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
             f"{path}: not a state dict of CompressAI's MeanScaleHyperprior ({problem}). "
             "Name a model of that architecture."
         )
-    return state
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
 def save_state(state: Mapping[str, Tensor], path: str | Path) -> None:

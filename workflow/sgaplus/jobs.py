@@ -110,6 +110,28 @@ def train_model(
     (folder / "state.pth").unlink(missing_ok=True)
 
 
+def bundle_models(
+    names: list[str],
+    models: list[str],
+    metrics: list[str],
+    cards: list[str],
+    test: str,
+    test_index: str,
+    threads: int,
+    output: str,
+) -> None:
+    """Write models to give away into the folder of ``output``, with their card, and print their curve."""
+    import torch
+
+    from sgaplus import bundle, images
+
+    torch.set_num_threads(threads)
+    files = {name: {"model": m, "metrics": t} for name, m, t in zip(names, models, metrics, strict=True)}
+    made = {name: json.loads(Path(card).read_text()) for name, card in zip(names, cards, strict=True)}
+    table = bundle.write(files, made, test, images.read_index(test_index), Path(output).parent)
+    print(table.to_string(index=False))
+
+
 def check_model(path: str, output: str) -> None:
     """Bring a model that was trained elsewhere into the run, after checking that it is one."""
     from sgaplus.hyperprior import load_state, save_state
@@ -204,6 +226,13 @@ def draw_figure(
     from sgaplus import figures
 
     figures.draw(records, experiment, methods, outputs)
+
+
+def draw_training(metrics: Mapping[str, str], outputs: list[str]) -> None:
+    """Draw the training curves of models."""
+    from sgaplus import figures
+
+    figures.draw_training(metrics, outputs)
 
 
 def make_table(

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -346,7 +346,7 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
     )
     batches = crops.batches(first, recipe.steps, how.workers, pin=trainer.device.type == "cuda")
     watch = _Watch(job, trainer, first, rows, quiet=rank > 0)
-    with stop_requests() as requests, watch:
+    with stop_requests() as requests, closing(watch), closing(batches):
         for step in range(first, recipe.steps):
             with watch.waiting():
                 batch = next(batches)
@@ -372,10 +372,7 @@ class _Watch:
         self.started = self.saved = self.noted = time.perf_counter()
         self.noted_step, self.waited = first, 0.0
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.bar.close()
         if self.events:
             self.events.close()
