@@ -7,7 +7,7 @@ CORES ?= all
 BIN := .venv/bin
 DEMO := --configfile config/demo.yaml
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test lint bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,6 +38,10 @@ lint: install
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+
+# training against the plain loop of a CompressAI user
+bench: install
+	$(BIN)/python -m sgaplus.benchmarks
 
 # take the newest versions that envs/requirements.in allows
 lock: install

@@ -92,7 +92,10 @@ TINY = {
     "run": "tiny",
     "device": "cpu",
     "datasets": {"pictures": {"path": "pictures"}},
-    "training": {"batch_size": 2, "crop": 64, "lr": 2.0e-3, "warmup_steps": 2, "latent_gain": 10, "threads": 1},
+    "training": {
+        **{"batch_size": 2, "crop": 64, "lr": 2.0e-3, "warmup_steps": 2, "latent_gain": 10, "precision": "float32"},
+        **{"log_every": 5, "evaluate_on": "pictures", "evaluate_every": 10, "workers": 0, "threads": 1},
+    },
     "models": {
         "low": {"lmbda": 0.01, "N": 8, "M": 8, "steps": 20, "dataset": "pictures"},
         "high": {"lmbda": 0.05, "N": 8, "M": 8, "steps": 10, "dataset": "pictures", "start_from": "low"},

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from sgaplus import records
+from sgaplus.hyperprior import load_state
 
 from .conftest import TINY, checkout, photographs, write_config
 
@@ -38,6 +45,13 @@ def test_every_artifact_is_there(finished):
         assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
         with Image.open(results / f"figures/{name}.png") as picture:
             assert picture.width > 500
+    with Image.open(results / "figures/training.png") as picture:
+        assert picture.width > 500
+    for name, steps in (("low", 20), ("high", 10)):
+        training = pd.read_csv(results / f"models/{name}/training.csv")
+        assert training["step"].iloc[-1] == steps - 1
+        assert training["test_loss"].notna().sum() == steps // 10
+        assert not (results / f"models/{name}/state.pth").exists()
     for name in ("table1_temperature", "methods_by_steps"):
         assert len(pd.read_csv(results / f"tables/{name}.csv")) >= 1
         assert (results / f"tables/{name}.md").read_text().startswith("|")
@@ -124,10 +138,57 @@ def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, s
         most = max(most, len(running))
     assert most == 1
     jobs = [message for message in started(printed) if message.startswith(("Refining", "Training"))]
-    import torch
-
     if not torch.cuda.is_available():
         assert printed.count("auto found no GPU; computing on the CPU\n") == len(jobs)
+
+
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finished, snakemake):
+    """SIGKILL of the rule's job, twice, then a run to the end, against the model of an uninterrupted run."""
+    model = TINY["models"]["low"] | {"steps": 400}
+    training = TINY["training"] | {"save_minutes": 0, "evaluate_every": 10_000}
+    for run in ("killed", "whole"):
+        write_config(
+            finished, {"run": run, "models": {"low": model}, "training": training, "experiments": ONE}, f"{run}.yaml"
+        )
+    target = ("results/killed/models/low/model.pth", "--cores", "2", "--configfile", "killed.yaml")
+    state = finished / "results/killed/models/low/state.pth"
+    reached = [0]
+    for _ in range(2):
+        killer = threading.Thread(target=kill_training, args=(state, reached[-1]))
+        killer.start()
+        printed = snakemake(finished, *target, ok=False).stdout
+        killer.join()
+        assert "Error in rule train_model" in printed
+        reached.append(torch.load(state, weights_only=True)["step"])
+        assert reached[-2] < reached[-1] < 400
+    printed = snakemake(finished, *target).stdout
+    assert f"going on from step {reached[-1]} of 400" in printed
+    assert not state.exists()
+    snakemake(finished, "results/whole/models/low/model.pth", "--cores", "2", "--configfile", "whole.yaml")
+    killed, whole = (load_state(finished / f"results/{run}/models/low/model.pth") for run in ("killed", "whole"))
+    assert all(torch.equal(killed[name], whole[name]) for name in whole)
+
+
+ONE = {"fig7_kodak_rd": {"dataset": "pictures", "models": ["low"], "methods": ["ssl"], "steps": [2]}}
+
+
+def kill_training(state, beyond):
+    """Kill the process that trains as soon as it has saved a later state than step ``beyond``."""
+    while True:
+        time.sleep(0.02)
+        trainers = [p for p in psutil.process_iter(["cmdline"]) if is_trainer(p, state)]
+        with suppress(Exception):  # the file is replaced all the time
+            if trainers and torch.load(state, weights_only=True)["step"] > beyond:
+                trainers[0].kill()
+                return
+
+
+def is_trainer(process, state):
+    """A process of the workflow's checkout that runs the training script."""
+    with suppress(psutil.Error):
+        inside = Path(process.cwd()).samefile(state.parents[4])
+        return inside and any(part.endswith("train_model.py") for part in process.info["cmdline"] or [])
+    return False
 
 
 def failing(tmp_path, snakemake, changes=None):
