@@ -46,3 +46,25 @@ def test_peak_memory_counts_the_same_twice():
     first = devices.peak_memory(work, torch.device("cpu"))
     second = devices.peak_memory(work, torch.device("cpu"))
     assert second > 0.8 * first > 0.8 * 150e6
+
+
+def test_a_job_gets_the_gpus_that_it_asked_for_and_no_more_than_there_are(monkeypatch):
+    assert devices.granted("cpu", 4) == [torch.device("cpu")]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.granted("auto", 1) == [torch.device("cuda", 0)]
+    assert devices.granted("cuda", 4) == [torch.device("cuda", 0), torch.device("cuda", 1)]
+
+
+@pytest.mark.parametrize(("bf16", "amx", "precision"), [(1, 0, "bfloat16"), (0, 1, "bfloat16"), (0, 0, "float32")])
+def test_bfloat16_is_taken_where_the_processor_multiplies_in_it(monkeypatch, bf16, amx, precision):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(bf16))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    assert devices.fast_precision(torch.device("cpu")) == precision
+
+
+def test_the_hardware_is_described():
+    described = devices.describe()
+    assert described["cores"] >= 1
+    assert described["processor"]
+    assert (described["gpus"] == "none") == (not torch.cuda.is_available())

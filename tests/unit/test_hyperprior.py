@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from compressai.models import FactorizedPrior, MeanScaleHyperprior, ScaleHyperprior
@@ -151,3 +153,29 @@ def test_a_file_that_is_no_such_model_is_refused_by_name(tmp_path, write):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(CodecError, match=r"absent\.pth: no such model file"):
         load_state(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: re.sub(r"(matrices|biases|factors)\.", r"_\1.", name),
+        lambda name: re.sub(r"matrices\.", "_matrix", re.sub(r"(bias|factor)e?s\.", r"_\1", name)),
+        lambda name: f"module.{name}",
+    ],
+    ids=["lists", "numbered", "data parallel"],
+)
+def test_published_weights_load_by_the_names_of_their_time(trained, tmp_path, rename):
+    old = {rename(name): value for name, value in trained.state_dict().items()}
+    torch.save(old, tmp_path / "old.pth.tar")
+    loaded = load_state(tmp_path / "old.pth.tar")
+    assert set(old) != set(loaded)
+    assert set(loaded) == set(trained.state_dict())
+    MeanScaleHyperprior.from_state_dict(loaded)
+
+
+def test_weights_in_half_precision_are_read_as_float32(trained, tmp_path):
+    half = {name: v.half() if v.is_floating_point() else v for name, v in trained.state_dict().items()}
+    torch.save(half, tmp_path / "half.pth")
+    loaded = load_state(tmp_path / "half.pth")
+    assert loaded["g_a.0.weight"].dtype == torch.float32
+    torch.testing.assert_close(loaded["g_a.0.weight"], trained.g_a[0].weight.detach(), rtol=1e-3, atol=1e-6)

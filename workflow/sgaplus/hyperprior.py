@@ -9,6 +9,7 @@ faster: importing CompressAI takes seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -158,6 +159,8 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make the unpickler raise anything
         raise CodecError(f"{path}: not a model file ({type(error).__name__}). It should hold a state dict.") from error
+    if isinstance(state, dict):
+        state = {_present_name(str(name)): value for name, value in state.items()}
     problem = _mismatch(state)
     if problem:
         raise CodecError(
@@ -165,6 +168,14 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
             "Name a model of that architecture."
         )
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _present_name(name: str) -> str:
+    """What CompressAI calls a weight today, by its name then: published weights are older than the names."""
+    name = name.removeprefix("module.")
+    old = re.fullmatch(r"entropy_bottleneck\._(matri|bias|factor)[a-z]*\.?(\d)", name)
+    plural = {"matri": "matrices", "bias": "biases", "factor": "factors"}
+    return f"entropy_bottleneck.{plural[old[1]]}.{old[2]}" if old else name
 
 
 def save_state(state: Mapping[str, Tensor], path: str | Path) -> None:
