@@ -18,6 +18,26 @@ class ImageError(SgaplusError):
     """An image file, or a folder of them."""
 
 
+class ManifestError(SgaplusError):
+    """A row of the manifest of data sets."""
+
+
+class WrongFileError(SgaplusError):
+    """A file that is not the one that the manifest describes."""
+
+
+class DownloadError(SgaplusError):
+    """A file that can't be downloaded."""
+
+
+class ArchiveError(SgaplusError):
+    """A zip or tar file that is broken, or that asks for what no archive of images needs."""
+
+
+class DiskError(SgaplusError):
+    """A disk without room."""
+
+
 class CodecError(SgaplusError):
     """A model file."""
 
