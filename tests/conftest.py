@@ -58,3 +58,12 @@ def codec(trained):
     from sgaplus.hyperprior import Hyperprior
 
     return Codec(Hyperprior.of(trained.state_dict()))
+
+
+@pytest.fixture
+def server():
+    """A server on loopback."""
+    from .server import serving
+
+    with serving() as running:
+        yield running
