@@ -140,12 +140,18 @@ def unsized(handler: Handler, content: bytes) -> None:
     handler.hang_up()
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is what tests do."""
+
+
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server for as long as the block runs."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
-    listener.block_on_close = False
+    listener = _Listener(("127.0.0.1", 0), Handler)
     listener.state = Server(f"http://127.0.0.1:{listener.server_address[1]}")  # type: ignore[attr-defined]
     threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True).start()
     try:
