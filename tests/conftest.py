@@ -23,6 +23,15 @@ def kodak() -> Path:
 
 
 @pytest.fixture(scope="session")
+def photographs_of_imagenet() -> Path:
+    """A folder of some JPEGs of ImageNet; not shipped, so tests that want it skip where it is missing."""
+    folder = PHOTOGRAPHS / "imagenet-sample"
+    if not folder.is_dir():
+        pytest.skip(f"no photographs of ImageNet in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def picture():
     """Makes a smooth random picture (3, height, width) in [0, 1]."""
     import torch
