@@ -106,6 +106,12 @@ def select(rows: Iterable[Row], dataset: str, splits: Iterable[str] | None = Non
     return [row for row in rows if row.dataset == dataset and (wanted is None or row.split in wanted)]
 
 
+def named(rows: Iterable[Row], attribute: str, value: str) -> Row:
+    """The one row with this value, of a ``key`` or of an archive's ``folder``."""
+    (row,) = [row for row in rows if getattr(row, attribute) == value and (attribute == "key" or row.kind != "image")]
+    return row
+
+
 def verify(row: Row, path: str | Path, content: str | Path | None = None) -> None:
     """Check that a file is the one that a row describes.
 
