@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,8 @@ def png(side: int = 8, seed: int = 0) -> bytes:
     return encoded("PNG", size=(side, side), seed=seed)
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+@pytest.fixture(name="folder")
+def published(tmp_path, monkeypatch) -> Path:
     """A data folder, and a manifest of two photographs, an archive of two splits, and one to register for."""
     data = tmp_path / "data"
     singles = {f"{n}.png": png(seed=n) for n in range(2)}
@@ -168,53 +167,6 @@ def test_a_file_to_register_for_says_where_and_what_to_do_then(folder, tmp_path)
     archive = tmp_path / "big.tar"
     archive.write_bytes(b"tar")
     assert datasets.archive_of({"mine": {"manifest": "big", "archive": str(archive)}}, row, folder / row.key) == archive
-
-
-def test_what_is_used_is_used_with_its_parts(folder):
-    config = {
-        "datasets": {
-            "photos": {"manifest": "photos"},
-            "big": {"manifest": "big"},
-            "train": {"parts": ["photos", "big"]},
-        },
-        "models": {"low": {"dataset": "train"}},
-        "experiments": {"figure": {"dataset": "photos"}, "other": {}},
-    }
-    assert datasets.used(config) == {"photos", "big", "train"}
-    assert datasets.optional(config, folder) == set()
-    config["models"]["low"]["path"] = "low.pth"
-    assert datasets.used(config) == {"photos"}
-    assert datasets.optional(config, folder) == {"big", "train"}
-    (folder / "big").mkdir()
-    (folder / "big" / "big.tar").write_bytes(b"tar")
-    assert datasets.optional(config, folder) == set()
-
-
-def test_the_table_is_aligned_and_says_what_is_missing(folder, tmp_path):
-    entries = {"photos": {"manifest": "photos"}, "big": {"manifest": "big"}, "train": {"parts": ["photos", "big"]}}
-    images.write_index(index(entries["photos"], folder), tmp_path / "photos.csv")
-    files = {"photos": tmp_path / "photos.csv", "train": tmp_path / "train.csv", "big": None}
-    states = [datasets.state(name, entries, files[name], folder) for name in entries]
-    head, rule, *rows = datasets.table(states).splitlines()
-    assert head.split() == ["data", "set", "images", "Mpx", "bytes", "state"]
-    assert len(rule) == len(head.rstrip()) + 2  # the longest state
-    size = sum((folder / "photos" / name).stat().st_size for name in ("0.png", "1.png"))
-    assert rows[0].split() == ["photos", "2", "0.0", str(size), "bytes", "ready"]
-    assert [row.split() for row in rows[1:3]] == [["big", "unused"], ["train", "missing"]]
-    assert "big is unused: " in rows[4]
-    assert "register" in rows[4]
-    assert rows[5] == "train is missing: needs all of photos, big."
-    datasets.write_states(states, tmp_path / "table.csv")
-    with open(tmp_path / "table.csv") as file:
-        first, *_ = csv.DictReader(file)
-    assert first == {"name": "photos", "images": "2", "pixels": "128", "bytes": str(size), "state": "ready"}
-
-
-def test_a_data_set_whose_images_went_is_missing(folder, tmp_path):
-    images.write_index(index({"manifest": "photos"}, folder), tmp_path / "photos.csv")
-    (folder / "photos" / "1.png").unlink()
-    state = datasets.state("photos", {"photos": {"manifest": "photos"}}, tmp_path / "photos.csv", folder)
-    assert state["state"].startswith(f"missing: {folder / 'photos' / '1.png'}: no such file")
 
 
 def test_kodak_is_verified_by_its_hashes(kodak, tmp_path):

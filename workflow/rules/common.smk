@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from sgaplus import config as settings
 from sgaplus import datasets as data_sets
-from sgaplus import manifest
+from sgaplus import inventory, manifest
 from sgaplus.errors import SgaplusError
 
 try:
@@ -43,10 +43,11 @@ MODEL_FILES = sorted(
         for refinement in REFINEMENTS.values()
     }
 )
+OPTIONAL = inventory.optional(config, DATA)
 DATASET_FILES = {
     name: f"{RUN}/datasets/{name}.csv"
     for name in config["datasets"]
-    if name not in data_sets.optional(config, DATA)
+    if name not in OPTIONAL
 }
 
 

@@ -65,7 +65,7 @@ rule pack_shards:
         ),
     conda:
         ENVIRONMENT
-    threads: 8
+    threads: 4
     resources:
         mem_mb=4000,
     params:
@@ -95,7 +95,7 @@ rule index_dataset:
     params:
         source=source_of,
         data_folder=str(DATA),
-        code=settings.code_version("images"),
+        code=settings.code_version("datasets"),
     message:
         "Reading the images of data set {wildcards.dataset}"
     script:
@@ -119,7 +119,7 @@ rule list_datasets:
     params:
         sources=config["datasets"],
         data_folder=str(DATA),
-        code=settings.code_version("datasets"),
+        code=settings.code_version("inventory"),
     message:
         "Listing the data sets"
     script:
@@ -130,8 +130,8 @@ rule list_datasets:
 onerror:
     if "datasets" in workflow.dag_settings.targets:
         print(
-            data_sets.table(
-                data_sets.state(
+            inventory.table(
+                inventory.state(
                     name, config["datasets"], DATASET_FILES.get(name), DATA
                 )
                 for name in config["datasets"]

@@ -5,7 +5,8 @@ Modules, ground floor first; an import goes only downward:
     errors, files          what a user is told; writing without leaving halves
     manifest, downloads    what others publish; getting it
     archives, images       what is in a zip or a tar; pictures in
-    shards, datasets       ImageNet's tar of tars; from a configuration's data sets to indexes of images
+    shards                 ImageNet's tar of tars
+    datasets, inventory    from a configuration's data sets to indexes of images; what there is of them
     records                rows of results out
     rounding, metrics      relaxations of rounding and their temperature; PSNR
     hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images

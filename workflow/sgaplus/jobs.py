@@ -96,11 +96,11 @@ def index_dataset(source: dict[str, Any], data_folder: str, parts: Mapping[str, 
 
 def list_datasets(sources: Mapping[str, Any], data_folder: str, indexes: Mapping[str, str], output: str) -> None:
     """Print the table of data sets, and write it; ``indexes`` are those to list as ready, by name."""
-    from sgaplus import datasets
+    from sgaplus import inventory
 
-    states = [datasets.state(name, sources, indexes.get(name), Path(data_folder)) for name in sources]
-    datasets.write_states(states, output)
-    print(datasets.table(states))
+    states = [inventory.state(name, sources, indexes.get(name), Path(data_folder)) for name in sources]
+    inventory.write_states(states, output)
+    print(inventory.table(states))
 
 
 def train_model(
