@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sgaplus import datasets, images, manifest
-from sgaplus.errors import ImageError, WrongFileError
+from sgaplus.errors import ImageError, MissingFileError, WrongFileError
 
 from .test_manifest import row_of, write
 from .test_shards import encoded
@@ -121,7 +121,7 @@ def test_a_path_is_taken_instead_of_the_manifests_files_after_a_check_of_them(fo
     (own / "0.png").write_bytes(png(seed=9))
     assert "expected sha256" in refusal(index, source, folder, error=WrongFileError)
     (own / "0.png").unlink()
-    assert "no such file. Put 0.png there" in refusal(index, source, folder, error=WrongFileError)
+    assert "no such file. Put 0.png there" in refusal(index, source, folder, error=MissingFileError)
 
 
 def test_a_path_of_unpacked_images_is_checked_by_their_number(folder):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -60,6 +59,18 @@ def test_a_file_is_downloaded_and_nothing_else_is_left(server, tmp_path):
     fetch(row(server.add("/a", CONTENT)), path)
     assert path.read_bytes() == CONTENT
     assert names(path.parent) == {"a.tar"}
+
+
+def test_a_file_that_is_not_what_it_was_when_it_was_first_there_is_refused(server, tmp_path):
+    """Nobody published its hash, so the first one counts, also after the file itself was deleted."""
+    path, wanted = tmp_path / "a.zip", row(server.add("/a", zipped(a=b"old")), content=None, name="a.zip")
+    fetch(wanted, path)
+    path.unlink()
+    server.add("/a", zipped(a=b"new"))
+    message = refusal(wanted, path, QUICK)
+    assert "as a.zip.sha256 recorded when it was first there, found" in message
+    assert message.endswith("put it there. If its publisher changed it, delete a.zip.sha256 too.")
+    assert names(tmp_path) == {"a.zip.sha256"}
 
 
 def test_a_second_fetch_asks_nobody(server, tmp_path):
@@ -297,18 +308,6 @@ def test_two_processes_do_not_write_one_file(server, tmp_path):
         message = refusal(row(server.add("/a", CONTENT)), tmp_path / "a.tar", QUICK)
     assert "another process is downloading it" in message
     fetch(row(server.add("/a", CONTENT)), tmp_path / "a.tar", QUICK)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can be mounted only by root, where the kernel allows it")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(server, small_disk):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sgaplus import manifest
-from sgaplus.errors import ManifestError, WrongFileError
+from sgaplus.errors import ManifestError, MissingFileError, WrongFileError
 
 ROWS = manifest.read()
 GOOD = next(csv.DictReader(manifest.MANIFEST.read_text().splitlines()))
@@ -164,7 +164,7 @@ def test_a_wrong_file_is_named_with_what_was_expected_and_found_and_what_to_do(t
 
 
 def test_a_missing_file_is_named_with_where_to_get_it(tmp_path):
-    with pytest.raises(WrongFileError, match=r"no such file\. Put a\.zip there; https://a\.org has it"):
+    with pytest.raises(MissingFileError, match=r"no such file\. Put a\.zip there; https://a\.org has it"):
         manifest.verify(row_of(b"right"), tmp_path / "a.zip")
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sgaplus import images, shards
-from sgaplus.errors import ArchiveError, ImageError, WrongFileError
+from sgaplus.errors import ArchiveError, DiskError, ImageError, WrongFileError
 
 from .test_archives import link, make_tar
 from .test_manifest import row_of
@@ -135,6 +135,13 @@ def test_progress_adds_up_to_the_archive(tar):
     read = []
     pack(tar, progress=read.append)
     assert sum(read) == tar.stat().st_size
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, small_disk):
+    archive = make_tar(tmp_path / "train.tar", {f"{n}.png": encoded("PNG", size=(200, 200), seed=n) for n in range(4)})
+    with pytest.raises(DiskError, match="no room left on this disk"):
+        shards.pack(archive, row(archive), small_disk / "train", small_disk / "train.csv")
+    assert left(small_disk) == []
 
 
 def test_a_broken_archive_leaves_nothing(tar):

@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from sgaplus import __version__
 from sgaplus.errors import DiskError, DownloadError, ManifestError, WrongFileError
 from sgaplus.files import replacing, room_for, size_text
-from sgaplus.manifest import REMEDY, Row, require_secure, verify
+from sgaplus.manifest import Row, require_secure, verify
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,11 @@ class _Refused(Exception):
 
 
 class _Changed(_Refused):
-    """This address has a file of that name, and it is another one."""
+    """This address has a file of that name, and it is another one; ``if_changed`` as in a WrongFileError."""
+
+    def __init__(self, wrong: str, if_changed: str = "correct config/datasets.csv") -> None:
+        super().__init__(wrong)
+        self.if_changed = if_changed
 
 
 class _Session(requests.Session):
@@ -116,15 +120,11 @@ def fetch(row: Row, path: str | Path, patience: Patience | None = None) -> None:
                 return
             failures.append((url, failure))
     answers = "; ".join(f"{url}: {failure}" for url, failure in failures)
-    changed = " If its publisher changed it, correct config/datasets.csv." if _any_changed(failures) else ""
+    changes = [failure.if_changed for _, failure in failures if isinstance(failure, _Changed)]
     raise DownloadError(
         f"{path}: could not be downloaded ({answers}). Run again later, or get {row.file} by hand ({row.page}) and "
-        f"put it there.{changed}"
+        f"put it there." + "".join(f" If its publisher changed it, {change}." for change in changes[:1])
     )
-
-
-def _any_changed(failures: list[tuple[str, Exception]]) -> bool:
-    return any(isinstance(failure, _Changed) for _, failure in failures)
 
 
 @contextmanager
@@ -275,14 +275,13 @@ def _put_in_place(row: Row, part: Path, path: Path, resumed: bool) -> None:
     """Rename a whole and right part; drop a wrong one."""
     try:
         if row.kind == "zip" and not zipfile.is_zipfile(part):  # before its hash is trusted
-            raise WrongFileError(f"{path}: not a zip file. ")
+            raise WrongFileError(path, "not a zip file")
         verify(row, path, part)
     except WrongFileError as error:
         _drop(part)
-        wrong = str(error).removeprefix(f"{path}: ").removesuffix(REMEDY).rstrip(". ")
         if resumed:  # perhaps two halves of different files
-            raise _Interrupted(f"{wrong}, after resuming; from the beginning") from None
-        raise _Changed(wrong) from None
+            raise _Interrupted(f"{error.wrong}, after resuming; from the beginning") from None
+        raise _Changed(error.wrong, error.if_changed) from None
     os.replace(part, path)
     _source(part).unlink(missing_ok=True)
 

@@ -22,8 +22,23 @@ class ManifestError(SgaplusError):
     """A row of the manifest of data sets."""
 
 
+class MissingFileError(SgaplusError):
+    """A file of the manifest that is not there."""
+
+
 class WrongFileError(SgaplusError):
-    """A file that is not the one that the manifest describes."""
+    """A file that is not the one that the manifest describes.
+
+    Attributes:
+        wrong: What is wrong with it, without its name.
+        if_changed: What to do if its publisher changed it.
+    """
+
+    def __init__(self, path: object, wrong: str, if_changed: str = "correct config/datasets.csv") -> None:
+        super().__init__(
+            f"{path}: {wrong}. Delete the file to download it again; if its publisher changed it, {if_changed}."
+        )
+        self.wrong, self.if_changed = wrong, if_changed
 
 
 class DownloadError(SgaplusError):

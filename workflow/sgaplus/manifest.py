@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from sgaplus.errors import ManifestError, WrongFileError, did_you_mean
+from sgaplus.errors import ManifestError, MissingFileError, WrongFileError, did_you_mean
 from sgaplus.files import digest, replacing
 
 MANIFEST = Path(__file__).parents[2] / "config" / "datasets.csv"
@@ -124,11 +124,12 @@ def verify(row: Row, path: str | Path, content: str | Path | None = None) -> Non
         content: Where its bytes lie until they are checked; ``path`` itself if absent.
 
     Raises:
-        WrongFileError: the file is not there, or of another length or hash.
+        MissingFileError: the file is not there.
+        WrongFileError: it has another length or hash.
     """
     path, content = Path(path), Path(content or path)
     if not content.is_file():
-        raise WrongFileError(f"{path}: no such file. Put {row.file} there; {row.page} has it.")
+        raise MissingFileError(f"{path}: no such file. Put {row.file} there; {row.page} has it.")
     verify_length(row, path, content.stat().st_size)
     verify_hash(row, path, digest(content, row.hash_kind or "sha256"))
 
@@ -136,7 +137,7 @@ def verify(row: Row, path: str | Path, content: str | Path | None = None) -> Non
 def verify_length(row: Row, path: Path, found: int) -> None:
     """The first part of :func:`verify`, for a length in bytes; raises the same."""
     if row.bytes is not None and found != row.bytes:
-        raise WrongFileError(f"{path}: expected {row.bytes:,} bytes, found {found:,}. {REMEDY}")
+        raise WrongFileError(path, f"expected {row.bytes:,} bytes, found {found:,}")
 
 
 def verify_hash(row: Row, path: Path, found: str) -> None:
@@ -144,20 +145,15 @@ def verify_hash(row: Row, path: Path, found: str) -> None:
     record = path.with_name(f"{path.name}.sha256")
     if row.hash:
         if found != row.hash:
-            raise WrongFileError(f"{path}: expected {row.hash_kind} {row.hash}, found {found}. {REMEDY}")
+            raise WrongFileError(path, f"expected {row.hash_kind} {row.hash}, found {found}")
     elif record.is_file():
         expected = record.read_text().split()[0]
         if found != expected:
-            raise WrongFileError(
-                f"{path}: expected sha256 {expected}, as {record.name} recorded when the file was first there, found "
-                f"{found}. {REMEDY.replace('correct config/datasets.csv', f'delete {record.name} too')}"
-            )
+            wrong = f"expected sha256 {expected}, as {record.name} recorded when it was first there, found {found}"
+            raise WrongFileError(path, wrong, if_changed=f"delete {record.name} too")
     else:
         with replacing(record) as temporary:
             temporary.write_text(f"{found}  {path.name}\n")
-
-
-REMEDY = "Delete the file to download it again; if its publisher changed it, correct config/datasets.csv."
 
 
 def require_secure(url: str) -> None:
