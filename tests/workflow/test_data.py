@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from sgaplus import manifest
 from sgaplus.images import read_index
@@ -48,9 +49,10 @@ def clips() -> bytes:
     return content.getvalue()
 
 
-def imagenet(path: Path) -> bytes:
+def pack_tars(path: Path, files: dict[str, bytes]) -> bytes:
+    """A tar of tars, as ImageNet's."""
     with tarfile.open(path, "w") as archive:
-        for name, content in CLASSES.items():
+        for name, content in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
@@ -71,10 +73,10 @@ def write_manifest(folder: Path, rows: list[dict[str, object]]) -> None:
         writer.writerows(rows)
 
 
-def write_tiny(folder: Path, archive: bool) -> None:
+def write_tiny(folder: Path, archive: bool, min_side: int = 64) -> None:
     """The tiny configuration on the data sets of the server, with or without an archive of ImageNet."""
     model = {"lmbda": 0.01, "N": 8, "M": 8, "steps": 2, "dataset": "train"}
-    own = {"imagenet": {"archive": "mine.tar"}} if archive else {}
+    own = {"imagenet": {"archive": "mine.tar", "min_side": min_side}} if archive else {}
     write_config(folder, {"datasets": own, "models": {"low": model}, "experiments": {"fig2_true_loss": EXPERIMENT}})
 
 
@@ -96,7 +98,7 @@ class Place:
             for name, content in PHOTOGRAPHS.items()
         ]
         self.rows.append(row("clic", "valid", "valid.zip", clips(), server.add("/valid.zip", clips()), 2))
-        self.rows.append(row("imagenet", "train", "train.tar", imagenet(folder / "mine.tar"), ""))
+        self.rows.append(row("imagenet", "train", "train.tar", pack_tars(folder / "mine.tar", CLASSES), ""))
         write_manifest(folder, self.rows)
 
 
@@ -228,3 +230,24 @@ def test_a_wrong_manifest_stops_before_the_dag_with_one_clear_line(place, snakem
     (line,) = [line for line in printed.splitlines() if "is not an https address" in line]
     assert "datasets.csv: row 2: url: " in line
     assert "Traceback" not in printed
+
+
+def test_imagenets_rule_packs_real_photographs(place, photographs_of_imagenet, snakemake, tmp_path):
+    """With a CMYK JPEG and a PNG that is named .JPEG, of which ImageNet has some."""
+    folder = tmp_path / "clone"
+    shutil.copytree(place.folder, folder, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    odd = {"cmyk": encoded("JPEG", "CMYK", (300, 260)), "png": encoded("PNG", size=(300, 260))}
+    files = sorted(photographs_of_imagenet.iterdir())
+    content = {file.stem: file.read_bytes() for file in files} | odd
+    halves = [dict(list(content.items())[start::2]) for start in range(2)]
+    archive = pack_tars(folder / "mine.tar", {f"n{number}.tar": inner(**half) for number, half in enumerate(halves)})
+    write_manifest(folder, [*place.rows[:-1], row("imagenet", "train", "train.tar", archive, "")])
+    write_tiny(folder, archive=True, min_side=256)
+    snakemake(folder, "results/tiny/datasets/imagenet.csv", *CONFIG)
+    found = {image.name: image for image in read_index(folder / "results/tiny/datasets/imagenet.csv")}
+    large = {file.stem for file in files if min(Image.open(file).size) >= 256}
+    assert found.keys() == large | odd.keys()
+    assert len(large) < len(files)
+    for name in (*list(large)[:20], *odd):
+        assert found[name].content() == content[name]
+        assert found[name].read().shape == (found[name].height, found[name].width, 3)
