@@ -161,7 +161,7 @@ def _verify_own(source: Mapping[str, Any]) -> None:
         if row.kind == "image":
             manifest.verify(row, by_name.get(row.file, Path(source["path"]) / row.file))
     expected = [row.images for row in rows]
-    if None not in expected and "min_side" not in source and len(files) != sum(filter(None, expected)):
+    if None not in expected and len(files) != sum(filter(None, expected)):
         raise ImageError(
             f"{source['path']}: {len(files)} images, but {source['manifest']} has {sum(filter(None, expected))}. "
             "Complete the folder, or name a data set of your own without `manifest`."

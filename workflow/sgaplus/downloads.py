@@ -181,10 +181,12 @@ def _attempt(session: requests.Session, url: str, row: Row, path: Path, patience
             resumed = _receive(response, row, part, url, resuming=bool(asked))
     except (requests.exceptions.Timeout, ReadTimeoutError):
         raise _Interrupted(f"no answer for {patience.silence:g} s") from None
-    except (requests.exceptions.ConnectionError, HTTPError) as error:
+    except HTTPError:
+        raise _Interrupted(f"the connection broke after {_size(part):,} bytes") from None
+    except requests.exceptions.ConnectionError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise _Refused(f"not who it says it is ({_cause(error)})") from None
-        raise _Interrupted(f"the connection broke ({_cause(error)})") from None
+        raise _Interrupted(f"no answer ({_cause(error)})") from None
     except (requests.exceptions.RequestException, ManifestError) as error:
         raise _Refused(str(error)) from None
     _put_in_place(row, part, path, resumed)
