@@ -77,7 +77,9 @@ def write_tiny(folder: Path, archive: bool, min_side: int = 64) -> None:
     """The tiny configuration on the data sets of the server, with or without an archive of ImageNet."""
     model = {"lmbda": 0.01, "N": 8, "M": 8, "steps": 2, "dataset": "train"}
     own = {"imagenet": {"archive": "mine.tar", "min_side": min_side}} if archive else {}
-    write_config(folder, {"datasets": own, "models": {"low": model}, "experiments": {"fig2_true_loss": EXPERIMENT}})
+    training = {"batch_size": 2, "crop": 64, "threads": 1}
+    experiments = {"fig2_true_loss": EXPERIMENT}
+    write_config(folder, {"datasets": own, "training": training, "models": {"low": model}, "experiments": experiments})
 
 
 class Place:
