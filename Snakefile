@@ -1,5 +1,7 @@
 # sgaplus: the SGA+ paper, from raw data to every table and figure.
 #
+#   <data folder>/<data set>/                what others publish, as it is there, and unpacked
+#   results/<run>/datasets/<dataset>.csv     the images of a data set
 #   results/<run>/models/<model>/model.pth
 #   results/<run>/refinements/<dataset>/<model>/target<lambda>/<variant>/seed<seed>/chunk<chunk>.parquet
 #   results/<run>/records/<experiment>.parquet -> figures/<experiment>.{pdf,png}, tables/<experiment>.{csv,md}
@@ -34,7 +36,7 @@ rule all:
 
 rule datasets:
     input:
-        DATASET_FILES,
+        rules.list_datasets.output,
 
 
 rule models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def kodak() -> Path:
     folder = PHOTOGRAPHS / "kodak"
     if not folder.is_dir():
         pytest.skip(f"no Kodak photographs in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photographs_of_imagenet() -> Path:
+    """A folder of some JPEGs of ImageNet; not shipped, so tests that want it skip where it is missing."""
+    folder = PHOTOGRAPHS / "imagenet-sample"
+    if not folder.is_dir():
+        pytest.skip(f"no photographs of ImageNet in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
     return folder
 
 
@@ -89,3 +99,24 @@ def codec(trained):
     from sgaplus.hyperprior import Hyperprior
 
     return Codec(Hyperprior.of(trained.state_dict()))
+
+
+@pytest.fixture
+def server():
+    """A server on loopback."""
+    from .server import serving
+
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted only by root, where the kernel allows it")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -313,6 +313,13 @@ def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(section, name):
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
+        ("datasets.photos", {"manifest": "kodac"}, "datasets.photos.manifest: no entry 'kodac'. Did you mean 'kodak'?"),
+        (
+            "datasets.photos",
+            {"manifest": "clic", "splits": ["mobile_vald"]},
+            "datasets.photos.splits: no entry 'mobile_vald'. Did you mean 'mobile_valid'?",
+        ),
+        ("datasets.photos", {"parts": ["tny"]}, "datasets.photos.parts: no entry 'tny'. Did you mean 'tiny'?"),
         ("models.low.dataset", "phots", "models.low.dataset: no entry 'phots'. Did you mean 'photos'?"),
         ("models.low.start_from", "hihg", "models.low.start_from: no entry 'hihg'. Did you mean 'high'?"),
         ("methods.ssl.rounding", "sll", "methods.ssl.rounding: no entry 'sll'. Did you mean 'ssl'?"),
@@ -325,6 +332,20 @@ def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(section, name):
 )
 def test_a_name_without_an_entry_is_refused_and_the_right_one_suggested(place, value, said):
     assert refusal(small(**{place: value})).startswith(said)
+
+
+@pytest.mark.parametrize("chain", [["photos"], ["photos", "b"], ["photos", "b", "c"]])
+def test_data_sets_that_are_parts_of_themselves_are_refused(chain):
+    config = small()
+    for name, part in zip(chain, [*chain[1:], chain[0]], strict=True):
+        config["datasets"][name] = {"parts": ["tiny", part]}
+    message = refusal(config)
+    assert message == f"datasets.photos.parts: {' -> '.join([*chain, 'photos'])} is a circle."
+
+
+@pytest.mark.parametrize("below", [{"manifest": "kodak"}, {"parts": ["tiny"]}])
+def test_a_path_goes_before_where_a_data_set_would_come_from(below):
+    settings.validated(small(**{"datasets.photos": below | {"path": "photos"}}))
 
 
 @pytest.mark.parametrize("chain", [["low"], ["low", "b"], ["low", "b", "c"]])
@@ -367,9 +388,19 @@ PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sg
     [
         (without("experiments.curves.figure"), "experiments.curves: needs either figure or table, and not both."),
         (small(**{"experiments.curves.table": "steps"}), "experiments.curves: needs either figure or table, and "),
-        (without("datasets.photos.path"), "datasets.photos: needs either path or package and files, and not both."),
-        (without("datasets.tiny.files"), "datasets.tiny: needs either path or package and files, and not both."),
-        (small(**{"datasets.tiny.path": "photos"}), "datasets.tiny: needs either path or package and files, and "),
+        (without("datasets.photos.path"), "datasets.photos: needs either path or package and files or manifest or pa"),
+        (without("datasets.tiny.files"), "datasets.tiny: needs either path or package and files or manifest or parts."),
+        (small(**{"datasets.tiny.path": "photos"}), "datasets.tiny: has path and package, which name different images"),
+        (
+            small(**{"datasets.photos": {"manifest": "kodak", "parts": ["tiny"]}}),
+            "datasets.photos: has manifest and pa",
+        ),
+        (small(**{"datasets.photos.splits": ["all"]}), "datasets.photos: 'manifest' is a dependency of 'splits'."),
+        (small(**{"datasets.photos.archive": "a.tar"}), "datasets.photos: 'manifest' is a dependency of 'archive'."),
+        (
+            small(**{"datasets.photos": {"manifest": "kodak", "archive": "kodak.tar"}}),
+            "datasets.photos.archive: kodak can be downloaded. Leave it out, or name the images by `path`.",
+        ),
         (small(**{"datasets.photos.package": "skimage"}), "datasets.photos: 'files' is a dependency of 'package'."),
         (small(**{"datasets.photos.files": ["a.png"]}), "datasets.photos: 'package' is a dependency of 'files'."),
         (without("models.low.N"), "models.low: needs either path or N and M and steps and dataset."),
@@ -658,4 +689,4 @@ def test_an_example_of_the_readme_is_a_good_configuration(example, below):
 
 
 def test_the_readme_has_its_examples():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 8

@@ -57,8 +57,9 @@ def test_a_wrong_configuration_stops_before_the_dag_with_one_clear_line(clone, s
     assert "Traceback" not in printed
 
 
-def test_the_default_profile_counts_one_gpu(clone):
-    assert yaml.safe_load((clone / "profiles/default/config.yaml").read_text())["resources"] == {"gpu": 1}
+def test_the_default_profile_counts_one_gpu_and_one_download(clone):
+    profile = yaml.safe_load((clone / "profiles/default/config.yaml").read_text())
+    assert profile["resources"] == {"gpu": 1, "downloads": 1}
 
 
 def test_every_rule_has_what_a_rule_must_have(clone):

@@ -6,16 +6,17 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from sgaplus import config as settings
-from sgaplus import images
+from sgaplus import datasets as data_sets
+from sgaplus import inventory, manifest
 from sgaplus.errors import SgaplusError
 
 try:
+    MANIFEST = manifest.read()
     config = settings.validated(config)
     REFINEMENTS = settings.refinements(config)
     CHUNKS = {
         dataset: settings.chunks(
-            config["datasets"][dataset].get("count")
-            or len(images.find(config["datasets"][dataset])),
+            data_sets.count(config["datasets"], dataset),
             config["refinement"]["images_per_job"],
         )
         for dataset in {refinement.dataset for refinement in REFINEMENTS.values()}
@@ -23,6 +24,7 @@ try:
 except SgaplusError as error:
     raise WorkflowError(str(error)) from None
 
+DATA = Path(config["data_folder"]).expanduser()
 RUN = f"results/{config['run']}"
 GPU = 0 if config["device"] == "cpu" else 1
 ENVIRONMENT = "../../envs/sgaplus.yaml"
@@ -51,7 +53,12 @@ TRAINING_FIGURE = (
     if TRAINED
     else []
 )
-DATASET_FILES = expand(f"{RUN}/datasets/{{dataset}}.csv", dataset=config["datasets"])
+OPTIONAL = inventory.optional(config, DATA)
+DATASET_FILES = {
+    name: f"{RUN}/datasets/{name}.csv"
+    for name in config["datasets"]
+    if name not in OPTIONAL
+}
 
 
 wildcard_constraints:
@@ -97,16 +104,51 @@ def experiment_of(name):
     }
 
 
-def files_of(wildcards):
-    """The images on disk, so that a new or changed one is noticed; none where there are none yet.
+def absent(places, suffix=""):
+    """A pattern of those places in the data folder where, with the suffix, nothing is yet.
 
-    Large data sets are left to their index: stating a million files would slow every start.
+    What is there has no rule that makes it. So Snakemake never deletes it, nor makes it again because
+    the code or an address changed, and a file that was put there by hand is used; index_dataset and
+    unpack verify it.
+    """
+    return (
+        "|".join(
+            re.escape(place)
+            for place in places
+            if not (DATA / f"{place}{suffix}").exists()
+        )
+        or "none^"
+    )
+
+
+def files_of(wildcards):
+    """What a data set is indexed from, so that a new or changed file is noticed; none where there is none yet.
+
+    Large folders of images are left to their index: stating a million files would slow every start.
     """
     try:
-        files = images.find(config["datasets"][wildcards.dataset])
+        files = data_sets.inputs(config["datasets"][wildcards.dataset], DATA)
     except SgaplusError:
         return []  # the rule says what is wrong
     return files if len(files) <= 10_000 else []
+
+
+def parts_of(wildcards):
+    """The indexes of the data sets that a data set consists of, if it does."""
+    source = config["datasets"][wildcards.dataset]
+    parts = source["parts"] if data_sets.kind(source) == "parts" else []
+    return expand(f"{RUN}/datasets/{{part}}.csv", part=parts)
+
+
+def source_of(wildcards):
+    """A data set's entry, without what does not change its images."""
+    source = config["datasets"][wildcards.dataset]
+    return {key: value for key, value in source.items() if key != "archive"}
+
+
+def archive_of(wildcards):
+    """Where the archive is downloaded to whose images come into a folder."""
+    return DATA / manifest.named(MANIFEST, "folder", wildcards.folder).key
 
 
 def start_of(wildcards):

@@ -3,7 +3,11 @@
 Modules, ground floor first; an import goes only downward:
 
     errors, files          what a user is told; writing without leaving halves
-    images, records        pictures in, rows of results out
+    manifest, downloads    what others publish; getting it
+    archives, images       what is in a zip or a tar; pictures in
+    shards                 ImageNet's tar of tars
+    datasets, inventory    from a configuration's data sets to indexes of images; what there is of them
+    records                rows of results out
     rounding, metrics      relaxations of rounding and their temperature; PSNR
     hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images
     optimizers             of latents

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from sgaplus import manifest
 from sgaplus.errors import ConfigError, did_you_mean
 
 LIBRARY = Path(__file__).parent
@@ -277,6 +278,11 @@ def _not_of_type(error: ValidationError) -> str:
 
 def _check_references(config: Mapping[str, Any]) -> None:
     """Every name that refers to another entry exists, and every experiment is complete."""
+    for name, dataset in config["datasets"].items():
+        _check_source(dataset, f"datasets.{name}")
+        for part in dataset.get("parts", []):
+            _known(part, config["datasets"], f"datasets.{name}.parts")
+        _check_no_part_of_itself(config["datasets"], name)
     for name, model in config["models"].items():
         _known(model.get("dataset"), config["datasets"], f"models.{name}.dataset")
         _known(model.get("start_from"), config["models"], f"models.{name}.start_from")
@@ -301,6 +307,30 @@ def _check_references(config: Mapping[str, Any]) -> None:
 def _known(name: str | None, entries: Iterable[str], where: str) -> None:
     if name is not None and name not in entries:
         raise ConfigError(f"{where}: no entry {name!r}.{did_you_mean(name, entries)}")
+
+
+def _check_source(dataset: Mapping[str, Any], where: str) -> None:
+    """A data set comes from one place, of which the manifest has what it names."""
+    kinds = [key for key in ("path", "package", "manifest", "parts") if key in dataset]
+    if len(kinds) > 1 and kinds not in (["path", "manifest"], ["path", "parts"]):
+        raise ConfigError(f"{where}: has {' and '.join(kinds)}, which name different images. Keep one of them.")
+    if "manifest" in dataset:
+        rows = manifest.read()
+        _known(dataset["manifest"], {row.dataset for row in rows}, f"{where}.manifest")
+        for split in dataset.get("splits", []):
+            known = {row.split for row in manifest.select(rows, dataset["manifest"])}
+            _known(split, known, f"{where}.splits")
+    if "archive" in dataset and all(row.urls for row in manifest.select(rows, dataset["manifest"])):
+        raise ConfigError(
+            f"{where}.archive: {dataset['manifest']} can be downloaded. Leave it out, or name the images by `path`."
+        )
+
+
+def _check_no_part_of_itself(datasets: Mapping[str, Any], name: str, chain: tuple[str, ...] = ()) -> None:
+    if name in chain:
+        raise ConfigError(f"datasets.{chain[0]}.parts: {' -> '.join([*chain, name])} is a circle.")
+    for part in datasets.get(name, {}).get("parts", []):
+        _check_no_part_of_itself(datasets, part, (*chain, name))
 
 
 def _check_no_cycle(models: Mapping[str, Any], name: str) -> None:

@@ -18,6 +18,41 @@ class ImageError(SgaplusError):
     """An image file, or a folder of them."""
 
 
+class ManifestError(SgaplusError):
+    """A row of the manifest of data sets."""
+
+
+class MissingFileError(SgaplusError):
+    """A file of the manifest that is not there."""
+
+
+class WrongFileError(SgaplusError):
+    """A file that is not the one that the manifest describes.
+
+    Attributes:
+        wrong: What is wrong with it, without its name.
+        if_changed: What to do if its publisher changed it.
+    """
+
+    def __init__(self, path: object, wrong: str, if_changed: str = "correct config/datasets.csv") -> None:
+        super().__init__(
+            f"{path}: {wrong}. Delete the file to download it again; if its publisher changed it, {if_changed}."
+        )
+        self.wrong, self.if_changed = wrong, if_changed
+
+
+class DownloadError(SgaplusError):
+    """A file that can't be downloaded."""
+
+
+class ArchiveError(SgaplusError):
+    """A zip or tar file that is broken, or that asks for what no archive of images needs."""
+
+
+class DiskError(SgaplusError):
+    """A disk without room."""
+
+
 class CodecError(SgaplusError):
     """A model file."""
 

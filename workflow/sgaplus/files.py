@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from sgaplus.errors import DiskError
 
 
 @contextmanager
@@ -33,5 +36,37 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def sha256(path: str | Path) -> str:
     """The hex SHA-256 of a file's bytes."""
+    return digest(path, "sha256")
+
+
+def digest(path: str | Path, kind: str) -> str:
+    """A file's hash of this kind, one of hashlib's, in hex."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+@contextmanager
+def room_for(path: str | Path) -> Iterator[None]:
+    """Tell a full disk from other errors of the block, which writes to ``path``.
+
+    Raises:
+        DiskError: the disk or the user's share of it is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskError(
+            f"{path}: no room left on this disk. Free some, or set `data_folder` in the configuration to a folder "
+            "on a larger one."
+        ) from error
+
+
+def size_text(size: int | float) -> str:
+    """A number of bytes for reading: 736 kB, 4.04 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, {"bytes": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
+    return f"{size:.3g} {unit}"

@@ -7,12 +7,16 @@ training read indexes and need not know where the images came from.
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib.util
+import io
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,22 +27,23 @@ from sgaplus.files import replacing, sha256
 logger = logging.getLogger(__name__)
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
-INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height")
+INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height", "offset", "length")
 MAX_PIXELS = 400_000_000
 """Largest picture that is read; beyond it a small file can unpack into all the memory there is."""
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own, lower limit; MAX_PIXELS decides
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IndexedImage:
     """One image of a data set.
 
     Attributes:
         name: Unique in its data set; seeds the image's random stream.
-        path: Absolute path of the file.
-        sha256: Hash of the file's bytes.
+        path: Absolute path of the file, of the image's own or of a shard that holds many.
+        sha256: Hash of the image's bytes.
         left, top, width, height: The part of the picture that is used, in pixels.
+        offset, length: Where the image's bytes lie in the file; both 0 for the whole file.
     """
 
     name: str
@@ -48,6 +53,8 @@ class IndexedImage:
     top: int
     width: int
     height: int
+    offset: int = 0
+    length: int = 0
 
     def read(self) -> np.ndarray:
         """The used part as uint8, shape (height, width, 3).
@@ -55,12 +62,25 @@ class IndexedImage:
         Raises:
             ImageError: the file is missing, broken, or not the file that was indexed.
         """
-        if not Path(self.path).is_file():
-            raise ImageError(f"{self.path}: no such file. Restore it, or index the data set again.")
-        if sha256(self.path) != self.sha256:
-            raise ImageError(f"{self.path}: changed since the data set was indexed. Index it again.")
+        content = self.content()
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ImageError(f"{self.label}: changed since the data set was indexed. Index it again.")
         right, bottom = self.left + self.width, self.top + self.height
-        return read(self.path)[self.top : bottom, self.left : right]
+        return decode(content, self.label)[self.top : bottom, self.left : right]
+
+    def content(self) -> bytes:
+        """The image's bytes, unchecked; raises an ImageError if there is no such file."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                return file.read(self.length or -1)
+        except (FileNotFoundError, IsADirectoryError):
+            raise ImageError(f"{self.path}: no such file. Restore it, or index the data set again.") from None
+
+    @property
+    def label(self) -> str:
+        """What errors call the image."""
+        return f"{self.path} ({self.name})" if self.length else self.path
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -74,12 +94,22 @@ def read(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise ImageError(f"{path}: no such file. Restore it, or correct the path.")
+    return _decode(path, path)
+
+
+def decode(content: bytes, label: str | Path) -> np.ndarray:
+    """As :func:`read`, of an image file's bytes; ``label`` is what errors call it."""
+    return _decode(io.BytesIO(content), label)
+
+
+def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
     try:
-        with Image.open(path) as picture:
-            return _to_rgb(_upright(picture, path), path)
+        with Image.open(file) as picture:
+            return _to_rgb(_upright(picture, label), label)
     except (OSError, SyntaxError, ValueError) as error:
+        reason = str(error).replace(f" {file!r}", "")  # Pillow names an object in memory
         raise ImageError(
-            f"{path}: not a readable image ({error}). Replace the file or take it out of the data set."
+            f"{label}: not a readable image ({reason}). Replace the file or take it out of the data set."
         ) from error
 
 
@@ -119,16 +149,12 @@ def find(source: dict) -> list[Path]:
         source: A data set's entry: ``path`` (a folder, or a glob) or ``package`` with ``files``.
 
     Raises:
-        ImageError: nothing is there, or not as many as ``count`` says.
+        ImageError: nothing is there, not as many as ``count`` says, or two of one name.
     """
     files = _packaged(source) if "package" in source else _on_disk(source["path"])
-    count = source.get("count")
-    if count is not None and len(files) != count:
-        raise ImageError(
-            f"{source.get('path', source.get('package'))}: {len(files)} images, but the configuration says "
-            f"count: {count}. Complete the folder or correct the count."
-        )
-    duplicate = _first_duplicate([file.stem for file in files])
+    if "min_side" not in source:  # else it is known only when all are read
+        _check_count(len(files), source)
+    duplicate = first_duplicate([file.stem for file in files])
     if duplicate:
         raise ImageError(
             f"{source.get('path', source.get('package'))}: two images are called {duplicate!r}. "
@@ -173,36 +199,69 @@ def _on_disk(path: str) -> list[Path]:
     return files
 
 
-def _first_duplicate(names: Sequence[str]) -> str | None:
+def first_duplicate(names: Sequence[str]) -> str | None:
+    """The first name that is there twice, if any."""
     seen: set[str] = set()
     return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
+def _check_count(found: int, source: Mapping[str, Any]) -> None:
+    count = source.get("count")
+    if count is not None and found != count:
+        name = next(str(source[key]) for key in ("path", "package", "manifest", "parts") if key in source)
+        raise ImageError(
+            f"{name}: {found} images, but the configuration says count: {count}. "
+            "Complete the folder or correct the count."
+        )
+
+
 def index(source: dict, progress: Callable[[list[Path]], Iterable[Path]] = iter) -> list[IndexedImage]:
-    """Read every image of a data set once, and say what it is.
+    """Read every image of a folder, a glob or a package once, and say what it is.
 
     Args:
-        source: The data set's entry in the configuration; ``crop`` (width, height) takes the centre.
+        source: The data set's entry in the configuration.
         progress: Wraps the list of files, for example in a progress bar.
 
     Raises:
         ImageError: an image is unreadable, or smaller than the crop.
     """
-    return [_entry(file, source.get("crop")) for file in progress(find(source))]
+    return select([entry(file) for file in progress(find(source))], source)
 
 
-def _entry(file: Path, crop: Sequence[int] | None) -> IndexedImage:
+def entry(file: Path) -> IndexedImage:
+    """An image file's line of an index; raises an ImageError if it can't be read."""
     height, width, _ = read(file).shape
-    left = top = 0
-    if crop:
-        if width < crop[0] or height < crop[1]:
-            raise ImageError(
-                f"{file}: {width}x{height} is smaller than the crop of {crop[0]}x{crop[1]}. "
-                "Choose a smaller `crop`, or leave the image out."
-            )
-        left, top = (width - crop[0]) // 2, (height - crop[1]) // 2
-        width, height = crop
-    return IndexedImage(file.stem, str(file), sha256(file), left, top, width, height)
+    return IndexedImage(file.stem, str(file), sha256(file), 0, 0, width, height)
+
+
+def select(found: Sequence[IndexedImage], source: Mapping[str, Any]) -> list[IndexedImage]:
+    """What a data set's entry leaves of its images.
+
+    Args:
+        found: All of them.
+        source: The entry: ``min_side`` (pixels) drops smaller ones, ``crop`` (width, height) takes the
+            centre of the others, and ``count`` is how many must remain.
+
+    Raises:
+        ImageError: an image is smaller than the crop, or there are not as many as ``count`` says.
+    """
+    side = source.get("min_side", 0)
+    large = [image for image in found if image.width >= side and image.height >= side]
+    if len(large) < len(found):
+        logger.info("%d images dropped: a side under %d pixels", len(found) - len(large), side)
+    _check_count(len(large), source)
+    return [_cropped(image, source["crop"]) for image in large] if "crop" in source else large
+
+
+def _cropped(image: IndexedImage, crop: Sequence[int]) -> IndexedImage:
+    width, height = crop
+    if image.width < width or image.height < height:
+        raise ImageError(
+            f"{image.label}: {image.width}x{image.height} is smaller than the crop of {width}x{height}. "
+            "Choose a smaller `crop`, or leave the image out."
+        )
+    left, top = image.left + (image.width - width) // 2, image.top + (image.height - height) // 2
+    return replace(image, left=left, top=top, width=width, height=height)
 
 
 def write_index(images: Sequence[IndexedImage], path: str | Path) -> None:
@@ -214,17 +273,17 @@ def write_index(images: Sequence[IndexedImage], path: str | Path) -> None:
 
 
 def read_index(path: str | Path) -> list[IndexedImage]:
-    """The images of an index, in its order."""
+    """The images of an index, in its order; a million take some seconds.
+
+    Raises:
+        ImageError: the file is no index.
+    """
     with open(path, newline="") as file:
+        rows = csv.reader(file)
+        if tuple(next(rows, ())) != INDEX_COLUMNS:
+            raise ImageError(f"{path}: not an index of images. Delete it, and run again to make it anew.")
+        # many images of one file share its path
         return [
-            IndexedImage(
-                row["name"],
-                row["path"],
-                row["sha256"],
-                int(row["left"]),
-                int(row["top"]),
-                int(row["width"]),
-                int(row["height"]),
-            )
-            for row in csv.DictReader(file)
+            IndexedImage(name, sys.intern(file_name), digest, *map(int, numbers))
+            for name, file_name, digest, *numbers in rows
         ]

@@ -48,15 +48,59 @@ def logged(path: str | Path) -> Iterator[None]:
         sys.exit(1)
 
 
-def index_dataset(source: dict[str, Any], output: str) -> None:
+def download(key: str, output: str) -> None:
+    """Have a file of the manifest in its place."""
+    from sgaplus import downloads, manifest
+
+    downloads.fetch(manifest.named(manifest.read(), "key", key), output)
+
+
+def unpack(folder: str, archive: str, output: str) -> None:
+    """Verify an archive of the manifest, and unpack its images into a folder."""
+    from sgaplus import archives, images, manifest
+
+    row = manifest.named(manifest.read(), "folder", folder)
+    manifest.verify(row, archive)
+    count = archives.unpack(archive, output, images.SUFFIXES, row.members)
+    logger.info("%d images", count)
+
+
+def pack_shards(
+    folder: str, sources: Mapping[str, Any], default: str, outputs: Mapping[str, str], threads: int
+) -> None:
+    """Verify the user's own copy of an archive of the manifest, and pack its images into shards."""
+    from tqdm import tqdm
+
+    from sgaplus import datasets, manifest, shards
+
+    row = manifest.named(manifest.read(), "folder", folder)
+    archive = datasets.archive_of(sources, row, default)
+    with tqdm(desc=row.file, total=archive.stat().st_size, unit="B", unit_scale=True, mininterval=1) as bar:
+        packed = shards.pack(archive, row, outputs["shards"], outputs["index"], threads, progress=bar.update)
+    logger.info("%d images", len(packed))
+
+
+def index_dataset(source: dict[str, Any], data_folder: str, parts: Mapping[str, str], output: str) -> None:
     """Write the index of a data set's images."""
     from tqdm import tqdm
 
-    from sgaplus import images
+    from sgaplus import datasets, images
 
-    found = images.index(source, lambda files: tqdm(files, desc=Path(output).stem, unit="image", mininterval=1))
+    def progress(files: list[Path]) -> tqdm:
+        return tqdm(files, desc=Path(output).stem, unit="image", mininterval=1)
+
+    found = datasets.index(source, Path(data_folder), parts, progress)
     images.write_index(found, output)
     logger.info("%d images, %.1f megapixels", len(found), sum(i.width * i.height for i in found) / 1e6)
+
+
+def list_datasets(sources: Mapping[str, Any], data_folder: str, indexes: Mapping[str, str], output: str) -> None:
+    """Print the table of data sets, and write it; ``indexes`` are those to list as ready, by name."""
+    from sgaplus import inventory
+
+    states = [inventory.state(name, sources, indexes.get(name), Path(data_folder)) for name in sources]
+    inventory.write_states(states, output)
+    print(inventory.table(states))
 
 
 def train_model(

@@ -1,0 +1,6 @@
+"""Download a file of the manifest of data sets."""
+
+from sgaplus.jobs import download, logged
+
+with logged(snakemake.log[0]):
+    download(snakemake.wildcards.file, snakemake.output.file)
