@@ -13,11 +13,13 @@ def test_what_is_used_is_used_with_its_parts(folder):
             "photos": {"manifest": "photos"},
             "big": {"manifest": "big"},
             "train": {"parts": ["photos", "big"]},
+            "test": {"path": "test"},
         },
+        "training": {"evaluate_on": "test"},
         "models": {"low": {"dataset": "train"}},
         "experiments": {"figure": {"dataset": "photos"}, "other": {}},
     }
-    assert inventory.used(config) == {"photos", "big", "train"}
+    assert inventory.used(config) == {"photos", "big", "train", "test"}
     assert inventory.optional(config, folder) == set()
     config["models"]["low"]["path"] = "low.pth"
     assert inventory.used(config) == {"photos"}

@@ -21,7 +21,8 @@ def used(config: Mapping[str, Any]) -> set[str]:
     """The data sets that models are trained or evaluated on or an experiment refines, and their parts."""
     trainings = [model for model in config["models"].values() if "path" not in model]
     pending = [entry["dataset"] for entry in (*trainings, *config["experiments"].values()) if "dataset" in entry]
-    pending += [config["training"]["evaluate_on"]] if "evaluate_on" in config["training"] else []
+    if trainings and "evaluate_on" in config["training"]:
+        pending.append(config["training"]["evaluate_on"])
     found: set[str] = set()
     while pending:
         name = pending.pop()
