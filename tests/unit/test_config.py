@@ -365,12 +365,14 @@ def test_a_model_may_start_from_one_that_starts_from_another():
 
 
 @pytest.mark.parametrize("width", ["N", "M"])
-def test_a_model_starts_from_one_of_its_own_widths(width):
-    config = small(**{"models.wide": SMALL["models"]["low"] | {"start_from": "low", width: 16}})
+def test_a_model_starts_from_one_that_is_as_wide_at_most(width):
+    config = small(**{"models.narrow": SMALL["models"]["low"] | {"start_from": "low", width: 4}})
     assert refusal(config) == (
-        f"models.wide.start_from: low has {width} = 8 and this model {width} = 16. Give both the same widths."
+        f"models.narrow.start_from: low has {width} = 8 and this model only {width} = 4. Make it as wide."
     )
-    config["models"]["wide"]["start_from"] = "high"  # of widths that only its file knows
+    config["models"]["narrow"][width] = 16
+    settings.validated(config)
+    config["models"]["narrow"] |= {width: 4, "start_from": "high"}  # of widths that only its file knows
     settings.validated(config)
 
 

@@ -130,10 +130,10 @@ def test_a_model_starts_from_anothers_weights(tmp_path, photographs, picture):
     assert codec.measure(Batch.of([picture(64, 64)]), codec.analyse(picture(64, 64)[None])).mse.isfinite().all()
 
 
-def test_widths_must_match_those_it_starts_from(tmp_path, photographs):
-    save_state(fresh_model(TINY).state_dict(), tmp_path / "narrow.pth")
-    with pytest.raises(TrainingError, match=r"narrow\.pth: has N = 8, M = 8"):
-        train(replace(TINY, N=16), photographs, CPU, start_from=tmp_path / "narrow.pth")
+def test_a_model_does_not_start_from_a_wider_one(tmp_path, photographs):
+    save_state(fresh_model(TINY).state_dict(), tmp_path / "wide.pth")
+    with pytest.raises(TrainingError, match=r"wide\.pth: has N = 8, M = 8"):
+        train(replace(TINY, N=6), photographs, CPU, start_from=tmp_path / "wide.pth")
 
 
 def test_latent_gain_moves_scale_from_synthesis_to_analysis():

@@ -287,7 +287,7 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _known(model.get("dataset"), config["datasets"], f"models.{name}.dataset")
         _known(model.get("start_from"), config["models"], f"models.{name}.start_from")
         _check_no_cycle(config["models"], name)
-        _check_same_widths(config["models"], name)
+        _check_widths(config["models"], name)
     _known(config["training"].get("evaluate_on"), config["datasets"], "training.evaluate_on")
     for name in config["bundle"]:
         _known(name, config["models"], "bundle")
@@ -342,13 +342,13 @@ def _check_no_cycle(models: Mapping[str, Any], name: str) -> None:
         current = models.get(current, {}).get("start_from")
 
 
-def _check_same_widths(models: Mapping[str, Any], name: str) -> None:
+def _check_widths(models: Mapping[str, Any], name: str) -> None:
     model, start = models[name], models.get(models[name].get("start_from"), {})
     for width in ("N", "M"):
-        if "path" not in model and "path" not in start and start.get(width, model.get(width)) != model.get(width):
+        if "path" not in model and "path" not in start and start.get(width, 0) > model.get(width, 0):
             raise ConfigError(
-                f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model "
-                f"{width} = {model[width]}. Give both the same widths."
+                f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model only "
+                f"{width} = {model[width]}. Make it as wide."
             )
 
 

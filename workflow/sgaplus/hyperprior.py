@@ -130,7 +130,7 @@ class Hyperprior(nn.Module):
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Hyperprior:
         """The frozen model of a state dict that :func:`load_state` has checked, or CompressAI's own."""
-        model = cls(*_widths(state))
+        model = cls(*widths(state))
         model.load_state_dict({name: state[name] for name in model.state_dict()})
         for module in model.modules():
             if isinstance(module, GDN | Bottleneck):
@@ -189,7 +189,7 @@ def _mismatch(state: object) -> str | None:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         return "it holds something else"
     try:
-        expected = Hyperprior(*_widths(state)).state_dict()
+        expected = Hyperprior(*widths(state)).state_dict()
     except (KeyError, IndexError):
         return "its analysis transform is missing"
     for name, tensor in expected.items():
@@ -200,7 +200,8 @@ def _mismatch(state: object) -> str | None:
     return None
 
 
-def _widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
+def widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """N and M of a state dict."""
     return state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0]
 
 

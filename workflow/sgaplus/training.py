@@ -32,8 +32,9 @@ from sgaplus.crops import Crops, Picture
 from sgaplus.devices import fast_precision
 from sgaplus.errors import SgaplusError, TrainingError
 from sgaplus.files import replacing, sha256
-from sgaplus.hyperprior import Hyperprior, load_state
+from sgaplus.hyperprior import Hyperprior, load_state, widths
 from sgaplus.metrics import PEAK, psnr
+from sgaplus.widening import widen
 
 logger = logging.getLogger(__name__)
 
@@ -144,20 +145,23 @@ def fresh_model(recipe: Recipe) -> MeanScaleHyperprior:
 
 
 def start_model(recipe: Recipe, start_from: str | Path | None) -> MeanScaleHyperprior:
-    """A fresh model, or another trained model's weights.
+    """A fresh model, or one that computes what another trained model does, which may be narrower.
 
     Raises:
         CodecError: the file is not a model.
-        TrainingError: its widths are not the recipe's.
+        TrainingError: it is wider than the recipe's.
     """
+    model = fresh_model(recipe)
     if start_from is None:
-        return fresh_model(recipe)
-    model = MeanScaleHyperprior.from_state_dict(load_state(start_from))
-    if (model.N, model.M) != (recipe.N, recipe.M):
+        return model
+    state = load_state(start_from)
+    N, M = widths(state)
+    if N > recipe.N or M > recipe.M:
         raise TrainingError(
-            f"{start_from}: has N = {model.N}, M = {model.M}, and the model that starts from it has "
-            f"N = {recipe.N}, M = {recipe.M}. Give both the same widths, or drop start_from."
+            f"{start_from}: has N = {N}, M = {M}, and the model that starts from it only "
+            f"N = {recipe.N}, M = {recipe.M}. Make it as wide, or drop start_from."
         )
+    widen(state, model)
     return model
 
 
