@@ -250,6 +250,21 @@ def test_a_state_of_another_recipe_or_other_data_is_not_continued(photographs, t
         caplog.clear()
 
 
+def test_a_training_that_ended_is_not_done_again_but_with_other_code(photographs, tmp_path, caplog):
+    """Its job may have been killed before the model was written."""
+    how = Supervision(state=tmp_path / "state.pth", code="one")
+    model, rows = train(replace(TINY, steps=5), photographs, CPU, how)
+    with caplog.at_level("INFO"):
+        again, same = train(replace(TINY, steps=5), photographs, CPU, how)
+    assert "going on from step 5 of 5" in caplog.text
+    assert torch.equal(weights(model), weights(again))
+    assert same == rows
+    with caplog.at_level("INFO"):
+        _, other = train(replace(TINY, steps=5), photographs, CPU, replace(how, code="two"))
+    assert "training begins anew" in caplog.text
+    assert other != rows  # at least its speed
+
+
 def test_a_broken_state_is_named(photographs, tmp_path):
     (tmp_path / "state.pth").write_bytes(b"no state")
     with pytest.raises(TrainingError, match=r"state\.pth: not a saved state of a training .* Remove it"):

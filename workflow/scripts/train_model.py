@@ -12,5 +12,6 @@ with logged(snakemake.log[0]):
         threads=snakemake.threads,
         start_from=snakemake.input.get("start") or None,
         name=snakemake.wildcards.model,
+        code=snakemake.params.code,
         outputs=dict(snakemake.output.items()),
     )

@@ -112,12 +112,13 @@ def train_model(
     threads: int,
     start_from: str | None,
     name: str,
+    code: str,
     outputs: Mapping[str, str],
 ) -> None:
     """Train a model on an indexed data set; write its state dict, its metrics and what it was made with.
 
-    A state to go on from, and TensorBoard's events, lie beside the outputs until the model is done:
-    Snakemake removes what a rule declares before it runs the rule again.
+    A state to go on from, and TensorBoard's events, lie beside the outputs, undeclared: Snakemake
+    removes what a rule declares before it runs the rule again.
     """
     import torch
 
@@ -134,6 +135,7 @@ def train_model(
     supervision = Supervision(
         label=name,
         data=sha256(index),
+        code=code,
         log_every=settings["log_every"],
         evaluate_every=settings["evaluate_every"],
         save_seconds=60 * settings["save_minutes"],
@@ -151,7 +153,6 @@ def train_model(
     card = {"model": dict(model), "training": dict(training), "hardware": devices.describe(), "versions": versions()}
     write_json(card | {"last": rows[-1]}, outputs["card"])
     save_state(trained.state_dict(), outputs["model"])
-    (folder / "state.pth").unlink(missing_ok=True)
 
 
 def bundle_models(

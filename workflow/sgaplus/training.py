@@ -109,6 +109,8 @@ class Supervision:
     Attributes:
         label: What the progress bar calls the work.
         data: Identifies the photographs; a state that was saved with other data is not continued.
+        code: Identifies the code; a training that ended with other code is done anew, one that was
+            stopped goes on.
         log_every: Steps between rows of the metrics.
         evaluate_every: Steps between evaluations; 0 for none.
         save_seconds: Seconds between saved states.
@@ -122,6 +124,7 @@ class Supervision:
 
     label: str = "train"
     data: str = ""
+    code: str = ""
     log_every: int = 100
     evaluate_every: int = 0
     save_seconds: float = 300.0
@@ -343,7 +346,7 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
     recipe, how, world = job.recipe, job.supervision, len(job.devices)
     model = start_model(recipe, job.start_from)
     trainer = Trainer(recipe, model, job.devices[rank], rank, world, how.compile)
-    first, rows = _resume(trainer, how.state, job.identity)
+    first, rows = _resume(trainer, how, job.identity)
     share = (rank, world)
     crops = Crops(
         job.pictures, recipe.crop, recipe.batch_size, recipe.seed, recipe.crops_per_image, share, how.cache_bytes
@@ -360,6 +363,8 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
                 watch.save(step + 1)
                 reason = requests[0] if requests else "the time limit"
                 raise TrainingError(f"stopped at step {step + 1} of {recipe.steps} by {reason}. {watch.where}")
+        if first < recipe.steps:
+            watch.save(recipe.steps)  # whoever is killed before the model is written has it still
     return {name: value.cpu() for name, value in model.state_dict().items()}, rows
 
 
@@ -433,25 +438,35 @@ class _Watch:
         finite = all(bool(weight.isfinite().all()) for weight in self.trainer.weights)
         if path is not None and finite and not self.quiet:
             tested = [row["test_loss"] for row in self.rows if "test_loss" in row]
-            state = {"identity": self.job.identity, "step": step, "rows": self.rows, **self.trainer.state_dict()}
+            state = {
+                "identity": self.job.identity,
+                "code": self.job.supervision.code,
+                "step": step,
+                "rows": self.rows,
+                "best_test_loss": min(tested, default=None),
+                **self.trainer.state_dict(),
+            }
             with replacing(path) as temporary:
-                torch.save(state | {"best_test_loss": min(tested, default=None)}, temporary)
+                torch.save(state, temporary)
         self.saved = time.perf_counter()
 
 
-def _resume(trainer: Trainer, path: Path | None, identity: str) -> tuple[int, list[Row]]:
+def _resume(trainer: Trainer, how: Supervision, identity: str) -> tuple[int, list[Row]]:
     """Load a saved state into a trainer; returns the next step and the metrics so far."""
-    if path is None or not path.exists():
+    if how.state is None or not how.state.exists():
         return 0, []
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["identity"] != identity:
-            logger.info("%s is the state of another recipe or other data; training begins anew", path)
+        state = torch.load(how.state, map_location="cpu", weights_only=True)
+        other = "another recipe or other data" if state["identity"] != identity else ""
+        if state["step"] == trainer.recipe.steps and state["code"] != how.code:
+            other = other or "a training that other code ended"
+        if other:
+            logger.info("%s is the state of %s; training begins anew", how.state, other)
             return 0, []
         trainer.load_state_dict(state)
     except Exception as error:
         raise TrainingError(
-            f"{path}: not a saved state of a training ({type(error).__name__}). Remove it to begin anew."
+            f"{how.state}: not a saved state of a training ({type(error).__name__}). Remove it to begin anew."
         ) from error
     logger.info("going on from step %d of %d", state["step"], trainer.recipe.steps)
     return state["step"], state["rows"]
