@@ -405,7 +405,7 @@ PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sg
         ),
         (small(**{"datasets.photos.package": "skimage"}), "datasets.photos: 'files' is a dependency of 'package'."),
         (small(**{"datasets.photos.files": ["a.png"]}), "datasets.photos: 'package' is a dependency of 'files'."),
-        (without("models.low.N"), "models.low: needs either path or N and M and steps and dataset."),
+        (without("models.low.N"), "models.low: needs either path or url or N and M and steps and dataset."),
         *(
             (without(f"experiments.curves.{key}"), f"experiments.curves: needs {key} for loss_curves.")
             for key in ("dataset", "models", "methods", "steps")

@@ -350,3 +350,25 @@ def test_a_progress_bar_shows_the_file_and_goes_on_where_it_stopped(server, tmp_
     shown = capsys.readouterr().err
     assert "a.tar: 100%" in shown
     assert "300k/1.02M" in shown
+
+
+def test_weights_are_held_to_the_hash_in_their_name(server, tmp_path):
+    good = hashlib.sha256(CONTENT).hexdigest()[:8]
+    path = tmp_path / f"mean-1-{good}.pth.tar"
+    downloads.fetch_weights(server.add(f"/{path.name}", CONTENT), path, patience=QUICK)
+    assert path.read_bytes() == CONTENT
+    assert (tmp_path / f"{path.name}.sha256").read_text().startswith(good)
+    bad = tmp_path / "mean-1-00000000.pth.tar"
+    with pytest.raises(WrongFileError, match=rf"its name says sha256 00000000\.\.\., found {good}"):
+        downloads.fetch_weights(server.add(f"/{bad.name}", CONTENT), bad, patience=QUICK)
+    assert names(tmp_path) == {path.name, f"{path.name}.sha256"}
+
+
+def test_weights_are_held_to_the_hash_in_the_configuration(server, tmp_path):
+    path, right = tmp_path / "model.pth", hashlib.sha256(CONTENT).hexdigest()
+    url = server.add("/model.pth", CONTENT)
+    with pytest.raises(DownloadError, match=f"expected sha256 {right[::-1]}, found {right}"):
+        downloads.fetch_weights(url, path, right[::-1], QUICK)
+    assert not path.exists()
+    downloads.fetch_weights(url, path, right, QUICK)
+    assert path.read_bytes() == CONTENT

@@ -13,10 +13,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from sgaplus import manifest
+from sgaplus.hyperprior import load_state
 from sgaplus.images import read_index
 
 from ..server import cut, fail, serving
@@ -204,6 +206,26 @@ def test_refinement_and_training_are_planned_on_what_came(place, complete, snake
     assert "Training low" in printed
     assert "Refining kodak (chunk 0) with ste, low, target 0.01, seed 0" in printed
     assert not re.search(r"Downloading|Unpacking|Packing", printed)
+
+
+def test_published_weights_are_downloaded_once_and_become_a_model(place, trained, snakemake):
+    """As CompressAI publishes them: older names of weights, and the hash in the file's name."""
+    old = {name.replace("bottleneck.matrices.", "bottleneck._matrices."): v for name, v in trained.state_dict().items()}
+    content = io.BytesIO()
+    torch.save(old, content)
+    name = f"mbt2018-mean-1-{hashlib.sha256(content.getvalue()).hexdigest()[:8]}.pth.tar"
+    models = {"published": {"lmbda": 0.0018, "url": place.server.add(f"/{name}", content.getvalue())}}
+    experiments = {"fig2_true_loss": EXPERIMENT | {"models": ["published"]}}
+    changes = {"datasets": {}, "training": {}, "models": models, "experiments": experiments}
+    write_config(place.folder, changes, "published.yaml")
+    target = ("results/tiny/models/published/model.pth", "--cores", "2", "--configfile", "published.yaml")
+    assert f"Downloading models/published/{name}" in snakemake(place.folder, *target).stdout
+    model = load_state(place.folder / target[0])
+    assert torch.equal(model["entropy_bottleneck.matrices.0"], trained.state_dict()["entropy_bottleneck.matrices.0"])
+    asked = len(place.server.asked)
+    (place.folder / target[0]).unlink()
+    assert "Downloading" not in snakemake(place.folder, *target).stdout
+    assert len(place.server.asked) == asked
 
 
 def test_a_file_that_was_put_there_by_hand_is_used_and_a_wrong_one_refused(place, snakemake, tmp_path):

@@ -46,7 +46,7 @@ MODEL_FILES = sorted(
 TRAINED = [
     name
     for name, entry in config["models"].items()
-    if "path" not in entry and f"{RUN}/models/{name}/model.pth" in MODEL_FILES
+    if settings.trained_here(entry) and f"{RUN}/models/{name}/model.pth" in MODEL_FILES
 ]
 TRAINING_FIGURE = (
     expand(f"{RUN}/figures/training.{{suffix}}", suffix=["pdf", "png"])
@@ -163,12 +163,25 @@ def evaluation_index(wildcards):
     return f"{RUN}/datasets/{dataset}.csv" if dataset else []
 
 
+def weights_of(wildcards):
+    """The file of a model that is not trained here: a path, or what its url is downloaded to."""
+    entry = config["models"][wildcards.model]
+    if "path" in entry:
+        return Path(entry["path"]).expanduser()
+    return DATA / place_of_weights(wildcards.model)
+
+
+def place_of_weights(model):
+    """Where in the data folder the weights of a model with a url are."""
+    return f"models/{model}/{manifest.weights(config['models'][model]['url']).file}"
+
+
 def names_of_models(trained):
     """A pattern of the models that are trained here, or of those that are brought in."""
     names = [
         name
         for name, entry in config["models"].items()
-        if ("path" not in entry) == trained
+        if settings.trained_here(entry) == trained
     ]
     return "|".join(map(re.escape, names)) or "none^"
 

@@ -40,11 +40,39 @@ rule train_model:
         "../scripts/train_model.py"
 
 
+# needs the network, which a cluster's compute nodes may not have
+localrules:
+    download_model,
+
+
+rule download_model:
+    output:
+        file=f"{DATA}/{{weights}}",
+    log:
+        f"{RUN}/logs/download_model/{{weights}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/download_model/{{weights}}.tsv"
+    wildcard_constraints:
+        weights=absent(
+            place_of_weights(model)
+            for model, entry in config["models"].items()
+            if "url" in entry
+        ),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        downloads=1,
+        mem_mb=500,
+    message:
+        "Downloading {wildcards.weights}"
+    script:
+        "../scripts/download_model.py"
+
+
 rule check_model:
     input:
-        model=lambda wildcards: Path(
-            config["models"][wildcards.model]["path"]
-        ).expanduser(),
+        model=weights_of,
     output:
         model=f"{RUN}/models/{{model}}/model.pth",
     log:

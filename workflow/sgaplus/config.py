@@ -342,10 +342,15 @@ def _check_no_cycle(models: Mapping[str, Any], name: str) -> None:
         current = models.get(current, {}).get("start_from")
 
 
+def trained_here(model: Mapping[str, Any]) -> bool:
+    """Whether a model's entry asks for a training: ``path`` and ``url`` go before the keys of one."""
+    return not {"path", "url"} & model.keys()
+
+
 def _check_widths(models: Mapping[str, Any], name: str) -> None:
     model, start = models[name], models.get(models[name].get("start_from"), {})
     for width in ("N", "M"):
-        if "path" not in model and "path" not in start and start.get(width, 0) > model.get(width, 0):
+        if trained_here(model) and trained_here(start) and start.get(width, 0) > model.get(width, 0):
             raise ConfigError(
                 f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model only "
                 f"{width} = {model[width]}. Make it as wide."

@@ -28,9 +28,9 @@ import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from sgaplus import __version__
+from sgaplus import __version__, manifest
 from sgaplus.errors import DiskError, DownloadError, ManifestError, WrongFileError
-from sgaplus.files import replacing, room_for, size_text
+from sgaplus.files import digest, replacing, room_for, size_text
 from sgaplus.manifest import Row, require_secure, verify
 
 logger = logging.getLogger(__name__)
@@ -142,6 +142,26 @@ def _only_one(path: Path) -> Iterator[None]:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(lock.name)
+
+
+def fetch_weights(url: str, path: str | Path, sha256: str | None = None, patience: Patience | None = None) -> None:
+    """Have the weights of a model at ``path``, as :func:`fetch` does.
+
+    Where no hash is given, the file's own is recorded at the first time and enforced from then on. The eight
+    or more hex digits before a file name's suffix, as in ``mbt2018-mean-1-e522738d.pth.tar``, must be the
+    beginning of it, as torch has it.
+
+    Raises:
+        DownloadError, WrongFileError, DiskError: as :func:`fetch`.
+    """
+    path = Path(path)
+    fetch(manifest.weights(url, sha256), path, patience)
+    claimed = re.search(r"-([0-9a-f]{8,64})\.", path.name)
+    found = digest(path, "sha256")
+    if claimed and not found.startswith(claimed[1]):
+        for wrong in (path, path.with_name(f"{path.name}.sha256")):
+            wrong.unlink(missing_ok=True)
+        raise WrongFileError(path, f"its name says sha256 {claimed[1]}..., found {found}", "correct the model's url")
 
 
 def _fetch_from(session: requests.Session, url: str, row: Row, path: Path, patience: Patience) -> Exception | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus import images
+from sgaplus.config import trained_here
 from sgaplus.datasets import archive_of, inputs, kind, place, rows_of
 from sgaplus.errors import ImageError, SgaplusError
 from sgaplus.files import replacing, size_text
@@ -19,7 +20,7 @@ STATES = ("name", "images", "pixels", "bytes", "state")
 
 def used(config: Mapping[str, Any]) -> set[str]:
     """The data sets that models are trained or evaluated on or an experiment refines, and their parts."""
-    trainings = [model for model in config["models"].values() if "path" not in model]
+    trainings = [model for model in config["models"].values() if trained_here(model)]
     pending = [entry["dataset"] for entry in (*trainings, *config["experiments"].values()) if "dataset" in entry]
     if trainings and "evaluate_on" in config["training"]:
         pending.append(config["training"]["evaluate_on"])

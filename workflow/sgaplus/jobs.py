@@ -55,6 +55,13 @@ def download(key: str, output: str) -> None:
     downloads.fetch(manifest.named(manifest.read(), "key", key), output)
 
 
+def download_model(model: Mapping[str, Any], output: str) -> None:
+    """Have the weights of a model in their place."""
+    from sgaplus import downloads
+
+    downloads.fetch_weights(model["url"], output, model.get("sha256"))
+
+
 def unpack(folder: str, archive: str, output: str) -> None:
     """Verify an archive of the manifest, and unpack its images into a folder."""
     from sgaplus import archives, images, manifest

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from sgaplus.errors import ManifestError, MissingFileError, WrongFileError, did_you_mean
@@ -104,6 +105,24 @@ def select(rows: Iterable[Row], dataset: str, splits: Iterable[str] | None = Non
     """The rows of a data set, or of some of its splits, in the manifest's order."""
     wanted = None if splits is None else set(splits)
     return [row for row in rows if row.dataset == dataset and (wanted is None or row.split in wanted)]
+
+
+def weights(url: str, sha256: str | None = None) -> Row:
+    """A row as those of data sets, for the weights of a model, which no manifest lists."""
+    empty: dict[str, Any] = {"split": "", "members": "", "licence": "", "use": ""}
+    return Row(
+        **empty,
+        dataset="models",
+        file=PurePosixPath(urlsplit(url).path).name,
+        url=url,
+        mirrors=(),
+        bytes=None,
+        hash_kind="sha256" if sha256 else "",
+        hash=sha256 or "",
+        images=None,
+        size=None,
+        page=url,
+    )
 
 
 def named(rows: Iterable[Row], attribute: str, value: str) -> Row:

@@ -1,0 +1,7 @@
+"""Download the weights of a model."""
+
+from sgaplus.jobs import download_model, logged
+
+with logged(snakemake.log[0]):
+    model = snakemake.wildcards.weights.split("/")[1]
+    download_model(snakemake.config["models"][model], snakemake.output.file)
