@@ -14,6 +14,7 @@ from snakemake.utils import update_config
 
 from sgaplus import config as settings
 from sgaplus.errors import ConfigError
+from sgaplus.hyperprior import load_state, widths
 
 CONFIG = Path(__file__).parents[2] / "config"
 SCHEMA = yaml.safe_load(settings.SCHEMA.read_text())
@@ -98,15 +99,21 @@ def test_the_demo_needs_only_its_own_data_sets_and_models(demo):
     assert {refinement.dataset for refinement in refinements} <= set(own["datasets"])
     assert {refinement.model for refinement in refinements} <= set(own["models"])
     for model in own["models"].values():
-        assert model["dataset"] in own["datasets"]
-        assert model.get("start_from") in {None, *own["models"]}
+        assert model["dataset"] in own["datasets"] if settings.trained_here(model) else bundled(model).is_file()
+    assert demo["training"]["evaluate_on"] in own["datasets"]
     assert all("package" in dataset for dataset in own["datasets"].values())  # nothing to download
 
 
+def bundled(model: dict) -> Path:
+    """The file of a model that comes with the repository."""
+    return CONFIG.parent / model["path"]
+
+
 def test_the_demo_makes_every_artifact_of_the_paper(paper, demo):
-    assert demo["experiments"].keys() == paper["experiments"].keys()
+    assert demo["experiments"].keys() > paper["experiments"].keys()
     for name, entry in demo["experiments"].items():
-        assert entry.get("figure") == paper["experiments"][name].get("figure")
+        if name in paper["experiments"]:
+            assert entry.get("figure") == paper["experiments"][name].get("figure")
         assert bool(settings.refinements(demo, name)) == ("dataset" in entry)
 
 
@@ -114,7 +121,19 @@ def test_the_demo_is_small(demo):
     refinements = settings.refinements(demo).values()
     assert max(refinement.steps for refinement in refinements) <= 1000
     for name in {refinement.model for refinement in refinements}:
-        assert max(demo["models"][name][key] for key in ("N", "M")) <= 64
+        model = demo["models"][name]
+        N, M = (model["N"], model["M"]) if settings.trained_here(model) else widths(load_state(bundled(model)))
+        assert max(N, M) <= 64
+
+
+def test_the_small_models_have_the_papers_lambdas_and_a_quarter_of_its_channels(paper):
+    small = settings.validated(overlaid("config.yaml", "small.yaml"))
+    wanted = {model["lmbda"]: (model["N"] // 4, model["M"] // 4) for model in paper["models"].values()}
+    models = [small["models"][name] for name in small["bundle"]]
+    assert {model["lmbda"]: (model["N"], model["M"]) for model in models} == wanted
+    assert len(models) == 7
+    assert {model["dataset"] for model in models} == {"photographs"}
+    assert small["training"]["evaluate_on"] == "kodak"
 
 
 def test_the_paper_is_a_known_number_of_refinements(paper):
@@ -133,9 +152,9 @@ def test_the_paper_is_a_known_number_of_refinements(paper):
 
 
 def test_the_demo_is_a_known_number_of_refinements(demo):
-    # 4 methods at 3 lambdas; sga and ssl at 5 temperatures, less ssl's own; the other two experiments
-    # use Figure 7's at lambda 0.01
-    assert len(settings.refinements(demo)) == 3 * 4 + 2 * 5 - 1 == 21
+    # 4 methods at 3 lambdas; sga and ssl at 5 temperatures, less ssl's own; two methods under the model
+    # that is trained there; Figure 2 and the table of step counts use Figure 7's at lambda 0.01
+    assert len(settings.refinements(demo)) == 3 * 4 + (2 * 5 - 1) + 2 == 23
 
 
 def test_settings_of_the_paper_are_the_papers(paper):

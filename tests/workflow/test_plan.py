@@ -32,8 +32,9 @@ def test_a_fresh_clone_plans_the_paper_without_network_or_data(clone, snakemake)
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "config/demo.yaml").stdout)
-    assert jobs["train_model"] == 3
-    assert jobs["refine"] == 3 * 4 + (2 * 5 - 1)
+    assert jobs["train_model"] == 1
+    assert jobs["check_model"] == 3
+    assert jobs["refine"] == 3 * 4 + (2 * 5 - 1) + 2
 
 
 @pytest.mark.parametrize(

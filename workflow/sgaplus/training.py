@@ -39,9 +39,9 @@ from sgaplus.widening import widen
 logger = logging.getLogger(__name__)
 
 METRICS = ("step", "loss", "bpp", "psnr", "lr", "steps_per_second", "waiting", "test_loss", "test_bpp", "test_psnr")
-"""Columns of the metrics. ``loss``, ``bpp`` and ``psnr`` (dB) are those of the step's crops, under uniform
-noise; ``waiting`` is the share of the time since the row before that was spent waiting for crops; ``test_*``
-are means over the evaluation images with hard rounding, empty in rows without an evaluation."""
+"""Columns of the metrics. ``loss``, ``bpp`` and ``psnr`` (dB) are means over the crops since the row before,
+under uniform noise; ``waiting`` is the share of that time that was spent waiting for crops; ``test_*`` are
+means over the evaluation images with hard rounding, empty in rows without an evaluation."""
 
 Row = dict[str, float]
 
@@ -346,13 +346,13 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
     recipe, how, world = job.recipe, job.supervision, len(job.devices)
     model = start_model(recipe, job.start_from)
     trainer = Trainer(recipe, model, job.devices[rank], rank, world, how.compile)
-    first, rows = _resume(trainer, how, job.identity)
+    first, rows, sums = _resume(trainer, how, job.identity)
     share = (rank, world)
     crops = Crops(
         job.pictures, recipe.crop, recipe.batch_size, recipe.seed, recipe.crops_per_image, share, how.cache_bytes
     )
     batches = crops.batches(first, recipe.steps, how.workers, pin=trainer.device.type == "cuda")
-    watch = _Watch(job, trainer, first, rows, quiet=rank > 0)
+    watch = _Watch(job, trainer, first, rows, sums, quiet=rank > 0)
     with stop_requests() as requests, closing(watch), closing(batches):
         for step in range(first, recipe.steps):
             with watch.waiting():
@@ -371,7 +371,9 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
 class _Watch:
     """Progress bar, metrics, events, evaluation and saved states of a training, in its first process."""
 
-    def __init__(self, job: _Job, trainer: Trainer, first: int, rows: list[Row], quiet: bool) -> None:
+    def __init__(
+        self, job: _Job, trainer: Trainer, first: int, rows: list[Row], sums: list[float], quiet: bool
+    ) -> None:
         self.job, self.trainer, self.rows, self.quiet = job, trainer, rows, quiet
         how = job.supervision
         self.bar = tqdm(
@@ -380,6 +382,8 @@ class _Watch:
         self.events = SummaryWriter(str(how.events), purge_step=first) if how.events and not quiet else None
         self.started = self.saved = self.noted = time.perf_counter()
         self.noted_step, self.waited = first, 0.0
+        # loss, bpp, mean squared error and their number since the last row, where they are computed
+        self.sums = torch.tensor(sums, dtype=torch.float64).to(trainer.device)
 
     def close(self) -> None:
         self.bar.close()
@@ -408,15 +412,18 @@ class _Watch:
         recipe, how = self.job.recipe, self.job.supervision
         last = step + 1 == recipe.steps
         evaluate = bool(self.job.evaluation and how.evaluate_every) and (last or (step + 1) % how.evaluate_every == 0)
+        self.sums += torch.stack([*values, torch.ones_like(values[0])])
         if step % how.log_every == 0 or last or evaluate:
-            self._log(step, *(value.item() for value in values), evaluate=evaluate)
+            self._log(step, evaluate)
         self.bar.update()
         if not last and time.perf_counter() - self.saved > how.save_seconds:
             _require_finite(step, values[0].item(), recipe, self.where)
             self.save(step + 1)
 
-    def _log(self, step: int, loss: float, bpp: float, mse: float, *, evaluate: bool) -> None:
+    def _log(self, step: int, evaluate: bool) -> None:
         recipe = self.job.recipe
+        loss, bpp, mse = (self.sums[:3] / self.sums[3]).tolist()
+        self.sums.zero_()
         _require_finite(step, loss, recipe, self.where)
         now = time.perf_counter()
         seconds = max(now - self.noted, 1e-9)
@@ -443,6 +450,7 @@ class _Watch:
                 "code": self.job.supervision.code,
                 "step": step,
                 "rows": self.rows,
+                "sums": self.sums.tolist(),
                 "best_test_loss": min(tested, default=None),
                 **self.trainer.state_dict(),
             }
@@ -451,10 +459,11 @@ class _Watch:
         self.saved = time.perf_counter()
 
 
-def _resume(trainer: Trainer, how: Supervision, identity: str) -> tuple[int, list[Row]]:
-    """Load a saved state into a trainer; returns the next step and the metrics so far."""
+def _resume(trainer: Trainer, how: Supervision, identity: str) -> tuple[int, list[Row], list[float]]:
+    """Load a saved state into a trainer; returns the next step, the metrics so far, and the sums of the next row."""
+    nothing: list[float] = [0.0] * 4
     if how.state is None or not how.state.exists():
-        return 0, []
+        return 0, [], nothing
     try:
         state = torch.load(how.state, map_location="cpu", weights_only=True)
         other = "another recipe or other data" if state["identity"] != identity else ""
@@ -462,14 +471,14 @@ def _resume(trainer: Trainer, how: Supervision, identity: str) -> tuple[int, lis
             other = other or "a training that other code ended"
         if other:
             logger.info("%s is the state of %s; training begins anew", how.state, other)
-            return 0, []
+            return 0, [], nothing
         trainer.load_state_dict(state)
     except Exception as error:
         raise TrainingError(
             f"{how.state}: not a saved state of a training ({type(error).__name__}). Remove it to begin anew."
         ) from error
     logger.info("going on from step %d of %d", state["step"], trainer.recipe.steps)
-    return state["step"], state["rows"]
+    return state["step"], state["rows"], state["sums"]
 
 
 def evaluation_of(
