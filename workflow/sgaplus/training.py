@@ -413,7 +413,7 @@ class _Watch:
         last = step + 1 == recipe.steps
         evaluate = bool(self.job.evaluation and how.evaluate_every) and (last or (step + 1) % how.evaluate_every == 0)
         self.sums += torch.stack([*values, torch.ones_like(values[0])])
-        if step % how.log_every == 0 or last or evaluate:
+        if step == 0 or (step + 1) % how.log_every == 0 or last or evaluate:
             self._log(step, evaluate)
         self.bar.update()
         if not last and time.perf_counter() - self.saved > how.save_seconds:
