@@ -64,7 +64,7 @@ def test_training_lowers_the_loss_and_the_model_codes(photographs, picture, opti
     recipe = replace(TINY, optimizer=optimizer, precision=precision)
     model, rows = train(recipe, photographs, CPU, Supervision(log_every=10))
     assert [row["step"] for row in rows] == [0, 9, 19, 29, 39, 49, 59]
-    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
     x = picture(64, 64)[None]
     coded = model.compress(x)
     decoded = model.decompress(coded["strings"], coded["shape"])["x_hat"]
