@@ -16,22 +16,24 @@ REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))
 
 
+def photographs_in(name: str) -> Path:
+    """A folder of photographs; skips the test where it is missing."""
+    folder = PHOTOGRAPHS / name
+    if not folder.is_dir():
+        pytest.skip(f"no photographs in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def kodak() -> Path:
     """The folder of the Kodak suite; not shipped, so tests that want it skip where it is missing."""
-    folder = PHOTOGRAPHS / "kodak"
-    if not folder.is_dir():
-        pytest.skip(f"no Kodak photographs in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
-    return folder
+    return photographs_in("kodak")
 
 
 @pytest.fixture(scope="session")
 def photographs_of_imagenet() -> Path:
     """A folder of some JPEGs of ImageNet; not shipped, so tests that want it skip where it is missing."""
-    folder = PHOTOGRAPHS / "imagenet-sample"
-    if not folder.is_dir():
-        pytest.skip(f"no photographs of ImageNet in {folder} (set SGAPLUS_PHOTOGRAPHS to the folder above them)")
-    return folder
+    return photographs_in("imagenet-sample")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ The plain loop is what a user of CompressAI would write after its example script
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from sgaplus import images
 from sgaplus.crops import Crops
 from sgaplus.devices import describe, resolve
-from sgaplus.files import replacing
+from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
 from sgaplus.training import Recipe, Trainer, fresh_model
 
@@ -72,7 +71,7 @@ def rate(step: Step, crops: Tensor, seconds: float) -> float:
         while time.perf_counter() - start < seconds / 5 or count == 0:
             step(count, crops)
             count += 1
-        if crops.is_cuda or torch.cuda.is_available():
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
         rounds.append(count / (time.perf_counter() - start))
     return float(np.median(rounds))
@@ -124,10 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("results/bench/training.csv"))
     options = parser.parse_args(arguments)
     rows = training(options.widths, options.batch, options.crop, resolve(options.device), options.seconds)
-    with replacing(options.output) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, TRAINING)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(rows, TRAINING, options.output)
     print(f"Written to {options.output}")
 
 

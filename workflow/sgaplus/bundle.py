@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sgaplus import classical
-from sgaplus.files import replacing
-from sgaplus.hyperprior import load_state, save_state
+from sgaplus.files import replacing, write_json
+from sgaplus.hyperprior import load_state, save_state, widths
 from sgaplus.images import IndexedImage
 from sgaplus.training import evaluation_of
 
@@ -48,8 +47,7 @@ beside this file, software versions too.
 
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict in float16, without the tables that ``update()`` computes anew."""
-    model = MeanScaleHyperprior.from_state_dict(dict(state))
-    fresh = MeanScaleHyperprior(model.N, model.M).state_dict()  # its tables are still empty
+    fresh = MeanScaleHyperprior(*widths(state)).state_dict()  # its tables are still empty
     return {name: _half(state[name] if state[name].shape == fresh[name].shape else fresh[name]) for name in fresh}
 
 
@@ -89,8 +87,7 @@ def write(
     recipes = pd.DataFrame([_recipe(name, cards[name], files["metrics"]) for name, files in models.items()])
     with replacing(folder / "curve.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.5f")
-    with replacing(folder / "recipes.json") as temporary:
-        temporary.write_text(json.dumps(cards, indent=2) + "\n")
+    write_json(cards, folder / "recipes.json")
     with replacing(folder / "README.md") as temporary:
         temporary.write_text(
             CARD.format(count=len(images), test=test, curve=_printed(table), recipes=recipes.to_markdown(index=False))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from sgaplus.metrics import PEAK
+from sgaplus.metrics import psnr
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def code(pixels: np.ndarray, setting: Setting) -> tuple[float, float]:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, setting.format, **dict(setting.options))
     error = np.asarray(Image.open(file).convert("RGB"), dtype=np.float64) - pixels
-    pixel_count = pixels.shape[0] * pixels.shape[1]
-    return 8 * len(file.getvalue()) / pixel_count, float(10 * np.log10(PEAK**2 / max(np.square(error).mean(), 1e-10)))
+    bpp = 8 * len(file.getvalue()) / (pixels.shape[0] * pixels.shape[1])
+    return bpp, psnr(torch.tensor(np.square(error).mean())).item()
 
 
 def curves(pictures: Iterable[np.ndarray], settings: Sequence[Setting] = SETTINGS) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad as torch_pad
@@ -101,6 +102,11 @@ class Measurement:
 def padded_size(height: int, width: int) -> tuple[int, int]:
     """Height and width after padding."""
     return math.ceil(height / STRIDE) * STRIDE, math.ceil(width / STRIDE) * STRIDE
+
+
+def as_tensor(pixels: np.ndarray) -> Tensor:
+    """Pixels, uint8 (H, W, 3), as float32, (3, H, W) in [0, 1]."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / PEAK
 
 
 def pad(image: Tensor) -> Tensor:

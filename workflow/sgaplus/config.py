@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from sgaplus import manifest
+from sgaplus import images, manifest
 from sgaplus.errors import ConfigError, did_you_mean
 
 LIBRARY = Path(__file__).parent
@@ -311,7 +311,7 @@ def _known(name: str | None, entries: Iterable[str], where: str) -> None:
 
 def _check_source(dataset: Mapping[str, Any], where: str) -> None:
     """A data set comes from one place, of which the manifest has what it names."""
-    kinds = [key for key in ("path", "package", "manifest", "parts") if key in dataset]
+    kinds = [key for key in images.SOURCES if key in dataset]
     if len(kinds) > 1 and kinds not in (["path", "manifest"], ["path", "parts"]):
         raise ConfigError(f"{where}: has {' and '.join(kinds)}, which name different images. Keep one of them.")
     if "manifest" in dataset:

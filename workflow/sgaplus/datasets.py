@@ -23,7 +23,7 @@ Progress = Callable[[list[Path]], Iterable[Path]]
 
 def kind(source: Mapping[str, Any]) -> str:
     """Where an entry's images come from; ``path`` goes before what it is laid over."""
-    return next(key for key in ("path", "package", "manifest", "parts") if key in source)
+    return next(key for key in images.SOURCES if key in source)
 
 
 def rows_of(source: Mapping[str, Any]) -> list[Row]:

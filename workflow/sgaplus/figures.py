@@ -177,7 +177,6 @@ def draw(records: str | Path | None, experiment: Mapping[str, Any], methods: Met
         figure = probabilities(experiment, methods)
     else:
         figure = FIGURES[experiment["figure"]](read([records]), experiment, methods)
-    sns.despine(figure)
     _save(figure, outputs)
 
 
@@ -211,11 +210,11 @@ def draw_training(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
     """
     sns.set_theme(context="paper", style="ticks", rc=STYLE)
     figure = training_curves({model: pd.read_csv(path) for model, path in metrics.items()})
-    sns.despine(figure)
     _save(figure, outputs)
 
 
 def _save(figure: Figure, outputs: Sequence[str]) -> None:
+    sns.despine(figure)
     for output in outputs:
         with replacing(output) as temporary:
             # no creation date: the same records give the same file

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height", "offset", "length")
+SOURCES = ("path", "package", "manifest", "parts")
+"""Keys of a data set's entry that say where its images come from; what stands first goes first."""
+
 MAX_PIXELS = 400_000_000
 """Largest picture that is read; beyond it a small file can unpack into all the memory there is."""
 
@@ -208,7 +211,7 @@ def first_duplicate(names: Sequence[str]) -> str | None:
 def _check_count(found: int, source: Mapping[str, Any]) -> None:
     count = source.get("count")
     if count is not None and found != count:
-        name = next(str(source[key]) for key in ("path", "package", "manifest", "parts") if key in source)
+        name = next(str(source[key]) for key in SOURCES if key in source)
         raise ImageError(
             f"{name}: {found} images, but the configuration says count: {count}. "
             "Complete the folder or correct the count."

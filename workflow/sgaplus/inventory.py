@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from sgaplus import images
 from sgaplus.config import trained_here
 from sgaplus.datasets import archive_of, inputs, kind, place, rows_of
 from sgaplus.errors import ImageError, SgaplusError
-from sgaplus.files import replacing, size_text
+from sgaplus.files import size_text, write_csv
 from sgaplus.images import IndexedImage
 
 STATES = ("name", "images", "pixels", "bytes", "state")
@@ -92,10 +91,7 @@ def _lack(name: str, datasets: Mapping[str, Any], folder: Path) -> str:
 
 def write_states(states: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """Write the table of data sets as CSV, all or nothing."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, STATES)
-        writer.writeheader()
-        writer.writerows(states)
+    write_csv(states, STATES, path)
 
 
 def table(states: Iterable[Mapping[str, Any]]) -> str:

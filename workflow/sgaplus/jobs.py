@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from sgaplus.errors import SgaplusError
-from sgaplus.files import replacing
+from sgaplus.files import replacing, write_json
 
 logger = logging.getLogger("sgaplus")
 
@@ -219,7 +219,7 @@ def refine_chunk(
     import torch
 
     from sgaplus import devices, images, records
-    from sgaplus.codec import Codec
+    from sgaplus.codec import Codec, as_tensor
     from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
 
     torch.set_num_threads(threads)
@@ -238,7 +238,7 @@ def refine_chunk(
     )
     label = f"{refinement['model']} {refinement['variant']}"
     try:
-        outcome = refine(codec, [(image.name, as_tensor(image)) for image in members], method, plan, label)
+        outcome = refine(codec, [(image.name, as_tensor(image.read())) for image in members], method, plan, label)
     except NonFiniteLossError as error:
         records.write((identity | sizes[str(row["image"])] | row for row in error.rows), failed)
         logger.error("the records so far are in %s", failed)
@@ -255,13 +255,6 @@ def _identity(refinement: Mapping[str, Any], model_lmbda: float) -> dict[str, An
         **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
         **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
     }
-
-
-def as_tensor(image: Any) -> Any:
-    """An indexed image as float32, (3, H, W) in [0, 1]."""
-    import torch
-
-    return torch.from_numpy(image.read().copy()).permute(2, 0, 1).float() / 255
 
 
 def gather(inputs: list[str], output: str) -> None:
@@ -309,9 +302,3 @@ def describe_run(config: Mapping[str, Any], config_out: str, versions_out: str) 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
-
-
-def write_json(content: Mapping[str, Any], path: str) -> None:
-    """Write JSON, all or nothing."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")

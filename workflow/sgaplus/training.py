@@ -6,7 +6,6 @@ a training that is killed and started again ends where it would have ended.
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -17,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from sgaplus.codec import Batch, Codec
+from sgaplus.codec import Batch, Codec, as_tensor
 from sgaplus.crops import Crops, Picture
 from sgaplus.devices import fast_precision
 from sgaplus.errors import SgaplusError, TrainingError
-from sgaplus.files import replacing, sha256
+from sgaplus.files import replacing, sha256, write_csv
 from sgaplus.hyperprior import Hyperprior, load_state, widths
 from sgaplus.metrics import PEAK, psnr
 from sgaplus.widening import widen
@@ -334,7 +334,7 @@ class _Job:
     start_from: str | Path | None
     evaluation: Sequence[Picture]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What a saved state must be of, to be continued."""
         start = sha256(self.start_from) if self.start_from else None
@@ -439,11 +439,13 @@ class _Watch:
                 self.events.add_scalar(name, value, step)
         self.noted, self.noted_step, self.waited = time.perf_counter(), step + 1, 0.0
 
+    def _finite(self) -> bool:
+        return all(bool(weight.isfinite().all()) for weight in self.trainer.weights)
+
     def save(self, step: int) -> None:
         """Save the state that step ``step`` begins with, unless training has broken it."""
         path = self.job.supervision.state
-        finite = all(bool(weight.isfinite().all()) for weight in self.trainer.weights)
-        if path is not None and finite and not self.quiet:
+        if path is not None and not self.quiet and self._finite():
             tested = [row["test_loss"] for row in self.rows if "test_loss" in row]
             state = {
                 "identity": self.job.identity,
@@ -488,8 +490,7 @@ def evaluation_of(
     codec = Codec(Hyperprior.of(model.state_dict()), device)
     total = torch.zeros(3, dtype=torch.float64)
     for picture in pictures:
-        x = torch.from_numpy(picture.read().copy()).permute(2, 0, 1).to(device).float() / PEAK
-        batch = Batch.of([x])
+        batch = Batch.of([as_tensor(picture.read()).to(device)])
         measured = codec.measure(batch, codec.analyse(batch.x))
         bpp, mse = measured.bpp.item(), measured.mse
         total += torch.tensor([bpp + lmbda * mse.item(), bpp, psnr(mse).item()])
@@ -560,10 +561,7 @@ def _process(rank: int, job: _Job, folder: str) -> None:
 
 def write_metrics(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
     """Write the metrics of a training as CSV, all or nothing."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, METRICS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(rows, METRICS, path)
 
 
 def _require_finite(step: int, loss: float, recipe: Recipe, where: str) -> None:
