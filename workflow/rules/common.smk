@@ -14,6 +14,7 @@ try:
     MANIFEST = manifest.read()
     config = settings.validated(config)
     REFINEMENTS = settings.refinements(config)
+    PARTS = settings.parts(config)
     CHUNKS = {
         dataset: settings.chunks(
             data_sets.count(config["datasets"], dataset),
@@ -64,33 +65,34 @@ DATASET_FILES = {
 wildcard_constraints:
     **{
         name: r"[A-Za-z0-9][A-Za-z0-9._-]*"
-        for name in ("dataset", "model", "variant", "table", "figure")
+        for name in ("dataset", "model", "table", "figure", "experiment")
     },
-    target=r"[0-9.e+-]+",
-    seed=r"\d+",
+    part=r"\d+",
     chunk=r"\d+",
 
 
-def refinement_of(wildcards):
-    """The refinement that a record file belongs to."""
-    return REFINEMENTS[
-        (
-            wildcards.dataset,
-            wildcards.model,
-            wildcards.target,
-            wildcards.variant,
-            wildcards.seed,
-        )
-    ]
+def refinements_of(wildcards):
+    """The refinements that a job does, as plain values that Snakemake can compare between runs."""
+    keys = PARTS[(wildcards.dataset, wildcards.model, wildcards.part)]
+    entries = [asdict(REFINEMENTS[key]) for key in keys]
+    return [entry | {"record": sorted(entry["record"])} for entry in entries]
+
+
+def variants_of(wildcards):
+    """What a job does, for its message."""
+    return ", ".join(
+        f"{entry['variant']} (target {entry['target']:g}, seed {entry['seed']})"
+        for entry in refinements_of(wildcards)
+    )
 
 
 def records_of(experiment):
-    """The record files of every refinement that an experiment selects."""
+    """The record files in which every refinement that an experiment selects is found."""
+    selected = settings.refinements(config, experiment)
     return [
-        f"{RUN}/refinements/{dataset}/{model}/target{target}/{variant}/seed{seed}/chunk{chunk}.parquet"
-        for dataset, model, target, variant, seed in settings.refinements(
-            config, experiment
-        )
+        f"{RUN}/refinements/{dataset}/{model}/part{part}_chunk{chunk}.parquet"
+        for (dataset, model, part), keys in PARTS.items()
+        if not selected.keys().isdisjoint(keys)
         for chunk in range(CHUNKS[dataset])
     ]
 
@@ -184,12 +186,6 @@ def names_of_models(trained):
         if settings.trained_here(entry) == trained
     ]
     return "|".join(map(re.escape, names)) or "none^"
-
-
-def refinement_settings(wildcards):
-    """A refinement as plain values that Snakemake can compare between runs."""
-    refinement = asdict(refinement_of(wildcards))
-    return refinement | {"record": sorted(refinement["record"])}
 
 
 def figure_records(wildcards):

@@ -1,6 +1,6 @@
-# Refinement: one job per data set, chunk of images, model, target lambda, method variant and seed.
+# Refinement: one job per data set, chunk of images, model, and part of the refinements under that model.
 
-REFINED = "{dataset}/{model}/target{target}/{variant}/seed{seed}/chunk{chunk}"
+REFINED = "{dataset}/{model}/part{part}_chunk{chunk}"
 
 
 rule refine:
@@ -20,15 +20,15 @@ rule refine:
         gpu=GPU,
         mem_mb=config["refinement"]["memory_mb"] + 2000,
     params:
-        refinement=refinement_settings,
+        refinements=refinements_of,
+        variants=variants_of,
         model_lmbda=lambda wildcards: config["models"][wildcards.model]["lmbda"],
         options=config["refinement"],
         device=config["device"],
         failed=f"{RUN}/logs/refine/{REFINED}.failed.parquet",
         code=settings.code_version("refinement", "records", "images"),
     message:
-        "Refining {wildcards.dataset} (chunk {wildcards.chunk}) with {wildcards.variant}, "
-        "{wildcards.model}, target {wildcards.target}, seed {wildcards.seed}"
+        "Refining {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}: {params.variants}"
     script:
         "../scripts/refine.py"
 
@@ -48,6 +48,7 @@ rule gather_records:
     resources:
         mem_mb=2000,
     params:
+        selected=lambda wildcards: list(settings.refinements(config, wildcards.experiment)),
         code=settings.code_version("records"),
     message:
         "Gathering the records of {wildcards.experiment}"

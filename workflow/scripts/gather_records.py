@@ -1,6 +1,6 @@
-"""Put all records of an experiment into one file."""
+"""Put the records of an experiment into one file."""
 
 from sgaplus.jobs import gather, logged
 
 with logged(snakemake.log[0]):
-    gather(list(snakemake.input.records), snakemake.output.records)
+    gather(list(snakemake.input.records), snakemake.params.selected, snakemake.output.records)

@@ -1,4 +1,4 @@
-"""Refine the latents of one chunk of images by one method."""
+"""Refine the latents of one chunk of images, in several ways."""
 
 from sgaplus.jobs import logged, refine_chunk
 
@@ -7,11 +7,12 @@ with logged(snakemake.log[0]):
         index=snakemake.input.index,
         model=snakemake.input.model,
         chunk=int(snakemake.wildcards.chunk),
-        refinement=snakemake.params.refinement,
+        refinements=snakemake.params.refinements,
         model_lmbda=snakemake.params.model_lmbda,
         options=snakemake.params.options,
         device=snakemake.params.device,
         threads=snakemake.threads,
+        code=snakemake.params.code,
         output=snakemake.output.records,
         failed=snakemake.params.failed,
     )

@@ -32,6 +32,33 @@ SWEEPABLE = ("tau_max", "tau_rate", "lr")
 PRESENTATION = ("label", "color", "marker")
 """Settings of a method that no refinement depends on."""
 
+NEEDS = {
+    "sweep": ("sweep",),
+    "grid": ("sweep",),
+    "multi_rate": ("targets",),
+    "cover": ("targets",),
+    "qualitative": ("targets", "image"),
+    "bd": ("against",),
+    "cost": ("against",),
+}
+"""What a kind of figure or table needs beside a selection of refinements."""
+
+TAKES = {
+    "loss_curves": ("sweep", "panels"),
+    "rate_distortion": ("bitrate",),
+    "multi_rate": ("prune", "bitrate"),
+    "cover": ("cover", "bitrate"),
+    "qualitative": ("crop",),
+    "sweep": ("differences",),
+    "bd": ("bitrate",),
+}
+"""What it takes if it is there."""
+
+SWEPT = {"sweep": 1, "grid": 2}
+"""How many parameters its sweep has."""
+
+OF_ONE_METHOD = ("multi_rate", "cover", "qualitative")
+
 
 @dataclass
 class Refinement:
@@ -127,25 +154,25 @@ def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) 
 def _variants(
     config: Mapping[str, Any], entry: Mapping[str, Any], method: str, where: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The method itself, or one variant per value of the sweep."""
+    """The method itself, or one variant per combination of the sweep's values."""
     own = config["methods"][method]
-    if not entry.get("sweep"):
-        yield method, own
-        return
-    ((parameter, values),) = entry["sweep"].items()
-    takes = rounding_parameters()[own["rounding"]]
-    if parameter not in (*SWEEPABLE, *takes):
-        raise ConfigError(
-            f"{where}.sweep: methods.{method} has no {parameter!r} to sweep."
-            + did_you_mean(parameter, {*SWEEPABLE, *takes})
-        )
-    for value in values:
-        settings = copy.deepcopy(own)
-        group = settings if parameter in SWEEPABLE else settings["parameters"]
-        changed = group.get(parameter) != value
-        group[parameter] = value
-        _check_schema(settings, _schema()["properties"]["methods"]["additionalProperties"], f"{where}.sweep")
-        yield (f"{method}_{parameter}{value:g}" if changed else method), settings
+    sweep = entry.get("sweep", {})
+    takes = (*SWEEPABLE, *rounding_parameters()[own["rounding"]])
+    for parameter in sweep:
+        if parameter not in takes:
+            raise ConfigError(
+                f"{where}.sweep: methods.{method} has no {parameter!r} to sweep.{did_you_mean(parameter, takes)}"
+            )
+    for values in itertools.product(*sweep.values()):
+        variant, settings = method, copy.deepcopy(own)
+        for parameter, value in zip(sweep, values, strict=True):
+            group = settings if parameter in SWEEPABLE else settings["parameters"]
+            if group.get(parameter) != value:
+                group[parameter] = value
+                variant += f"_{parameter}{value:g}"
+        if sweep:
+            _check_schema(settings, _schema()["properties"]["methods"]["additionalProperties"], f"{where}.sweep")
+        yield variant, settings
 
 
 @cache
@@ -180,6 +207,27 @@ def _fields(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator
 def chunks(count: int, images_per_job: int) -> int:
     """Number of jobs that ``count`` images make."""
     return -(-count // images_per_job)
+
+
+Part = tuple[str, str, str]
+"""Identity of a job's share of the refinements in file names: dataset, model, number of the part from 0."""
+
+
+def parts(config: Mapping[str, Any]) -> dict[Part, list[tuple[str, ...]]]:
+    """The keys of the refinements that each job does, one after another, on a chunk of images.
+
+    Those of one data set and model, up to ``refinement.refinements_per_job`` of them: they read the
+    same images under the same codec, and a job takes seconds to start.
+    """
+    size = config["refinement"]["refinements_per_job"]
+    groups: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for key, refinement in refinements(config).items():
+        groups.setdefault((refinement.dataset, refinement.model), []).append(key)
+    return {
+        (*group, str(start // size)): keys[start : start + size]
+        for group, keys in groups.items()
+        for start in range(0, len(keys), size)
+    }
 
 
 def code_version(*modules: str) -> str:
@@ -365,12 +413,34 @@ def _check_rounding(method: Mapping[str, Any], where: str) -> None:
 
 
 def _check_complete(entry: Mapping[str, Any], where: str) -> None:
-    """An artifact has the keys that it needs, and none that would change nothing."""
-    kind = entry.get("figure") or entry.get("table")
-    selection = ["dataset", "models", "steps"]
-    needed = ["methods", *(selection if kind != "probabilities" else []), *(["sweep"] if kind == "sweep" else [])]
-    for key in ("methods", *selection, "targets", "sweep"):
-        if key in needed and key not in entry:
-            raise ConfigError(f"{where}: needs {key} for {kind}.")
-        if key in entry and key not in needed and (kind == "probabilities" or key == "sweep"):
-            raise ConfigError(f"{where}: {key} means nothing to {kind}; leave it out.")
+    """An experiment has the keys that its artifacts need, and none that would change nothing."""
+    kinds = [entry[artifact] for artifact in ("figure", "table") if artifact in entry]
+    needed = ["methods"]
+    if kinds != ["probabilities"]:
+        needed += ["dataset", "models", "steps", *(key for kind in kinds for key in NEEDS.get(kind, ()))]
+    for key in needed:
+        if key not in entry:
+            raise ConfigError(f"{where}: needs {key} for {' and '.join(kinds)}.")
+    taken = {*needed, *(key for kind in kinds for key in TAKES.get(kind, ())), "title", "figure", "table", "seeds"}
+    if kinds != ["probabilities"]:
+        taken.add("targets")
+    for key in entry:
+        if key not in taken:
+            raise ConfigError(f"{where}: {key} means nothing to {' and '.join(kinds)}; leave it out.")
+    for kind in kinds:
+        _check_numbers(entry, kind, where)
+    for key in ("against", "differences"):
+        for method in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):
+            _known(method, entry["methods"], f"{where}.{key}")
+
+
+def _check_numbers(entry: Mapping[str, Any], kind: str, where: str) -> None:
+    """How many of each key a kind of artifact is about."""
+    if kind in SWEPT and len(entry["sweep"]) != SWEPT[kind]:
+        raise ConfigError(f"{where}.sweep: {kind} is about {SWEPT[kind]} parameter(s), not {len(entry['sweep'])}.")
+    if kind in OF_ONE_METHOD and len(entry["methods"]) != 1:
+        raise ConfigError(f"{where}.methods: {kind} is about one method. Name one.")
+    if kind == "classes" and (len(entry["methods"]) % 2 or len(entry["steps"]) != 2):
+        raise ConfigError(
+            f"{where}: classes needs methods in pairs, of two classes and of three, and two step counts."
+        )

@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -86,6 +87,51 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
     _reset_high_water_mark()
     work()
     return max(0, _high_water_mark_bytes() - before)
+
+
+class Meter:
+    """What a piece of work has cost since the meter was made: time, memory and energy.
+
+    Args:
+        device: Where the work is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _reset_high_water_mark()
+        self._joules = _energy_counter(device)
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Wall time."""
+        return time.perf_counter() - self._start
+
+    def peak_memory_mb(self) -> float:
+        """Most memory in use, in MB: what the allocator holds of a GPU, or the whole process on a CPU."""
+        on_gpu = self.device.type == "cuda"
+        return (torch.cuda.max_memory_reserved(self.device) if on_gpu else _high_water_mark_bytes()) / 1e6
+
+    def joules(self) -> float | None:
+        """Energy of the GPU, whoever used it; None on a CPU or where the driver does not count it."""
+        now = _energy_counter(self.device)
+        return None if now is None or self._joules is None else now - self._joules
+
+
+def _energy_counter(device: torch.device) -> float | None:
+    """Joules that a GPU has used since its driver was loaded."""
+    if device.type != "cuda":
+        return None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    except pynvml.NVMLError:
+        return None
 
 
 def _resident_bytes() -> int:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sgaplus.errors import SgaplusError
-from sgaplus.files import replacing, write_json
+from sgaplus.files import replacing, sha256, write_json
+
+if TYPE_CHECKING:
+    from sgaplus.codec import Codec
 
 logger = logging.getLogger("sgaplus")
 
@@ -130,7 +134,6 @@ def train_model(
     import torch
 
     from sgaplus import devices, images
-    from sgaplus.files import sha256
     from sgaplus.hyperprior import save_state
     from sgaplus.training import Recipe, Supervision, train, write_metrics
 
@@ -195,40 +198,78 @@ def refine_chunk(
     index: str,
     model: str,
     chunk: int,
-    refinement: Mapping[str, Any],
+    refinements: Sequence[Mapping[str, Any]],
     model_lmbda: float,
     options: Mapping[str, Any],
     device: str,
     threads: int,
+    code: str,
     output: str,
     failed: str,
 ) -> None:
-    """Refine one chunk of a data set's images and write their records.
+    """Refine one chunk of a data set's images in several ways, one after another, and write their records.
+
+    The records of each refinement are kept beside the output, undeclared, under a name that follows
+    from all that they depend on. So a job that was killed, or of which one method has changed, does
+    only what is not there yet.
 
     Args:
         index: Index file of the data set.
         model: Model file.
         chunk: Number of the chunk, from 0.
-        refinement: The settings of a ``config.Refinement``, as a dictionary.
+        refinements: The settings of each ``config.Refinement``, as a dictionary.
         model_lmbda: Lambda that the model was trained with.
         options: The configuration's ``refinement`` section.
         device, threads: Where, and with how many CPU threads.
-        output: Parquet file of the records.
+        code: Version of the library.
+        output: Parquet file of the records of all.
         failed: Where to keep the records so far if a loss stops being finite.
     """
     import torch
 
     from sgaplus import devices, images, records
     from sgaplus.codec import Codec, as_tensor
-    from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
+    from sgaplus.refinement import NonFiniteLossError
 
     torch.set_num_threads(threads)
     codec = Codec.load(model, devices.resolve(device))
-    method = Method.from_settings(refinement["settings"])
-    # all parameters, also those that the configuration leaves at their default
-    identity = _identity(refinement, model_lmbda) | {"parameters": json.dumps(asdict(method.rounding))}
     members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
-    sizes = {image.name: {"width": image.width, "height": image.height} for image in members}
+    parts = [(image.name, image.sha256, image.left, image.top, image.width, image.height) for image in members]
+    sources = {"model": sha256(model), "images": parts, "code": code}
+    sources |= {"device": codec.device.type, "record_every": options["record_every"], "lmbda": model_lmbda}
+    kept = [_kept(output, sources | dict(refinement)) for refinement in refinements]
+    pictures: list[tuple[str, Any]] = []
+    for refinement, place in zip(refinements, kept, strict=True):
+        if place.exists():
+            logger.info("%s: done before, in %s", _label(refinement), place)
+            continue
+        pictures = pictures or [(image.name, as_tensor(image.read())) for image in members]
+        try:
+            rows = _refine(codec, pictures, refinement, options)
+        except NonFiniteLossError as error:
+            records.write(_complete(error.rows, members, refinement, model_lmbda), failed)
+            logger.error("the records so far are in %s", failed)
+            raise
+        records.write(_complete(rows, members, refinement, model_lmbda), place)
+    records.concatenate(kept, output)
+
+
+def _kept(output: str, identity: Mapping[str, Any]) -> Path:
+    """Where the records of one refinement are kept, by all that they depend on."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    return Path(output).parent / "kept" / f"{digest[:32]}.parquet"
+
+
+def _label(refinement: Mapping[str, Any]) -> str:
+    return f"{refinement['model']} {refinement['variant']}, target {refinement['target']:g}, seed {refinement['seed']}"
+
+
+def _refine(
+    codec: Codec, pictures: Sequence[tuple[str, Any]], refinement: Mapping[str, Any], options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The rows of one refinement, without what is known from its settings."""
+    from sgaplus.refinement import Method, Plan, record_steps, refine
+
     plan = Plan(
         refinement["target"],
         refinement["steps"],
@@ -236,32 +277,35 @@ def refine_chunk(
         refinement["seed"],
         options["memory_mb"] * 10**6,
     )
-    label = f"{refinement['model']} {refinement['variant']}"
-    try:
-        outcome = refine(codec, [(image.name, as_tensor(image.read())) for image in members], method, plan, label)
-    except NonFiniteLossError as error:
-        records.write((identity | sizes[str(row["image"])] | row for row in error.rows), failed)
-        logger.error("the records so far are in %s", failed)
-        raise
-    records.write((identity | sizes[one.name] | row for one in outcome for row in one.rows), output)
+    outcome = refine(codec, pictures, Method.from_settings(refinement["settings"]), plan, _label(refinement))
+    return [row for one in outcome for row in one.rows]
 
 
-def _identity(refinement: Mapping[str, Any], model_lmbda: float) -> dict[str, Any]:
-    """The fields of a record that all rows of a refinement share."""
+def _complete(
+    rows: Iterable[Mapping[str, Any]], members: Sequence[Any], refinement: Mapping[str, Any], model_lmbda: float
+) -> list[dict[str, Any]]:
+    """Rows with what they share: the refinement's settings, and the sizes of their images."""
+    from sgaplus import rounding
+
     settings = refinement["settings"]
-    return {
+    method = rounding.make(settings["rounding"], **settings["parameters"])
+    shared = {
         "model_lmbda": model_lmbda,
         "target_lmbda": refinement["target"],
         **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
         **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
+        # all parameters, also those that the configuration leaves at their default
+        "parameters": json.dumps(asdict(method)),
     }
+    sizes = {image.name: {"width": image.width, "height": image.height} for image in members}
+    return [shared | sizes[row["image"]] | dict(row) for row in rows]
 
 
-def gather(inputs: list[str], output: str) -> None:
-    """All records of an experiment in one file."""
+def gather(inputs: list[str], keys: Sequence[Sequence[str]], output: str) -> None:
+    """The records of an experiment's refinements in one file."""
     from sgaplus import records
 
-    records.concatenate(inputs, output)
+    records.concatenate(inputs, output, keys)
 
 
 def draw_figure(

@@ -6,11 +6,12 @@ and its description travels in the file's own schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sgaplus.files import replacing
@@ -43,7 +44,11 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "bpp": (pa.float64(), "bpp_y + bpp_z"),
     "mse": (pa.float64(), "mean squared error on the 8-bit scale, reconstruction clamped to [0, 1]"),
     "psnr": (pa.float64(), "dB, of this image's mse"),
+    "batch": (pa.int32(), "images refined at once, this one among them"),
     "seconds": (pa.float64(), "wall time since the first step of the image's batch, records included"),
+    "peak_memory_mb": (pa.float64(), "most memory in use since the first step: of the GPU, or of the process"),
+    "joules": (pa.float64(), "energy of the GPU since the first step of the image's batch; null on a CPU"),
+    "bytes": (pa.int64(), "size of the image's bitstream; null where none was written"),
     "device": (pa.string(), "cpu or cuda"),
 }
 
@@ -69,7 +74,26 @@ def read(paths: Iterable[str | Path]) -> pd.DataFrame:
     return pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]).to_pandas()
 
 
-def concatenate(paths: Iterable[str | Path], output: str | Path) -> None:
-    """Write the rows of several record files into one, all or nothing."""
+def concatenate(paths: Iterable[str | Path], output: str | Path, keys: Iterable[Sequence[str]] | None = None) -> None:
+    """Write the rows of several record files into one, all or nothing.
+
+    Args:
+        paths: Record files.
+        output: Where to write.
+        keys: Which refinements to keep, as ``config.Refinement.key``; None for all.
+    """
+    rows = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
+    if keys is not None:
+        wanted = pa.array(["/".join(key) for key in keys], pa.string())
+        rows = rows.filter(pc.is_in(_keys(rows), wanted))
     with replacing(output) as temporary:
-        pq.write_table(pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]), temporary)
+        pq.write_table(rows, temporary)
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """The key of each row's refinement, written with slashes."""
+    columns = [rows[name].to_pylist() for name in ("dataset", "model", "target_lmbda", "variant", "seed")]
+    return pa.array(
+        [f"{dataset}/{model}/{target:g}/{variant}/{seed}" for dataset, model, target, variant, seed in zip(*columns, strict=True)],
+        pa.string(),
+    )

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -29,7 +28,7 @@ from tqdm import tqdm
 
 from sgaplus import rounding
 from sgaplus.codec import HALO, LATENT_STRIDE, Batch, Codec, Latents, Measurement, padded_size
-from sgaplus.devices import peak_memory
+from sgaplus.devices import Meter, peak_memory
 from sgaplus.errors import ConfigError, RefinementError
 from sgaplus.metrics import psnr
 from sgaplus.optimizers import OPTIMIZERS
@@ -198,13 +197,13 @@ def _refine_batch(
     latents = Latents(latents.y.requires_grad_(), latents.z.requires_grad_())
     streams = [random_stream(plan.seed, name, codec.device) for name in names]
     optimizer = OPTIMIZERS[method.optimizer]([latents.y, latents.z])
-    record = _Record(names, method, plan)
+    record = _Record(names, method, plan, codec.device)
     for step in range(plan.steps + 1):
         tau = method.temperature(step)
         loss = method_loss(codec, batch, latents, method.rounding, tau, plan.lmbda, streams, strip)
         record.watch(step, loss.detach())
         if step in plan.record_at or step in (0, plan.steps):
-            record.add(step, loss.detach(), codec.measure(batch, latents, strip), latents, codec.device)
+            record.add(step, loss.detach(), codec.measure(batch, latents, strip), latents)
             bar.set_postfix_str(f"true loss {record.mean_true_loss():.4f}", refresh=False)
         if step == plan.steps:
             break
@@ -250,13 +249,13 @@ def random_stream(seed: int, name: str, device: torch.device) -> torch.Generator
 class _Record:
     """Rows, best latents and the first sign of trouble of one batch."""
 
-    def __init__(self, names: list[str], method: Method, plan: Plan) -> None:
-        self.names, self.method, self.plan = names, method, plan
+    def __init__(self, names: list[str], method: Method, plan: Plan, device: torch.device) -> None:
+        self.names, self.method, self.plan, self.device = names, method, plan, device
         self.rows: list[list[Row]] = [[] for _ in names]
         self.best = [math.inf] * len(names)
         self.best_latents: list[Latents | None] = [None] * len(names)
         self.first_bad: Tensor | None = None
-        self.start = time.perf_counter()
+        self.meter = Meter(device)
 
     def watch(self, step: int, loss: Tensor) -> None:
         """Note on the device, without waiting for it, the first step whose loss is not finite."""
@@ -264,7 +263,7 @@ class _Record:
             self.first_bad = torch.full_like(loss, -1)
         self.first_bad = torch.where((self.first_bad < 0) & ~loss.isfinite(), step, self.first_bad)
 
-    def add(self, step: int, loss: Tensor, measured: Measurement, latents: Latents, device: torch.device) -> None:
+    def add(self, step: int, loss: Tensor, measured: Measurement, latents: Latents) -> None:
         true_loss = measured.bpp + self.plan.lmbda * measured.mse
         columns = {
             "method_loss": loss,
@@ -277,14 +276,21 @@ class _Record:
         }
         self._stop_if_not_finite(step, true_loss)
         values = {name: column.tolist() for name, column in columns.items()}
-        seconds = time.perf_counter() - self.start
+        shared = {
+            "step": step,
+            "batch": len(self.names),
+            "seconds": self.meter.seconds(),
+            "peak_memory_mb": self.meter.peak_memory_mb(),
+            "joules": self.meter.joules(),
+            "device": self.device.type,
+        }
         for i, rows in enumerate(self.rows):
             if values["true_loss"][i] < self.best[i]:
                 self.best[i] = values["true_loss"][i]
                 if self.plan.keep_best:
                     self.best_latents[i] = Latents(latents.y[i].detach().clone(), latents.z[i].detach().clone())
             row: Row = {name: column[i] for name, column in values.items()}
-            rows.append(row | {"step": step, "best_true_loss": self.best[i], "seconds": seconds, "device": device.type})
+            rows.append(row | shared | {"best_true_loss": self.best[i]})
 
     def _stop_if_not_finite(self, step: int, true_loss: Tensor) -> None:
         assert self.first_bad is not None
