@@ -3,8 +3,9 @@
 #   <data folder>/<data set>/                what others publish, as it is there, and unpacked
 #   results/<run>/datasets/<dataset>.csv     the images of a data set
 #   results/<run>/models/<model>/model.pth
-#   results/<run>/refinements/<dataset>/<model>/target<lambda>/<variant>/seed<seed>/chunk<chunk>.parquet
-#   results/<run>/records/<experiment>.parquet -> figures/<experiment>.{pdf,png}, tables/<experiment>.{csv,md}
+#   results/<run>/refinements/<dataset>/<model>/part<part>_chunk<chunk>.parquet
+#   results/<run>/records/<experiment>.parquet -> figures/<experiment>.{pdf,png}, tables/<experiment>.{csv,md,html}
+#   results/<run>/claims.md, report.html
 from snakemake.utils import min_version
 
 min_version("9.27.1")
@@ -28,9 +29,7 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        tables=TABLE_FILES,
-        figures=FIGURE_FILES,
-        training=TRAINING_FIGURE,
+        artifacts=ARTIFACTS,
         run=rules.describe_run.output,
 
 
@@ -48,8 +47,24 @@ rule models:
 rule tables:
     input:
         TABLE_FILES,
+        COST_FILES,
 
 
 rule figures:
     input:
         FIGURE_FILES,
+
+
+rule claims:
+    input:
+        CLAIM_FILES,
+
+
+# one target per artifact: fig2, table1, bd_kodak, ...
+for experiment in config["experiments"]:
+
+    rule:
+        name:
+            settings.short_name(experiment)
+        input:
+            files_of_experiment(experiment),

@@ -137,24 +137,72 @@ def test_the_small_models_have_the_papers_lambdas_and_a_quarter_of_its_channels(
 
 
 def test_the_paper_is_a_known_number_of_refinements(paper):
-    # Figure 1 runs none.
-    figure2 = 4  # ste, uniform, sga, ssl at one lambda
-    figure7 = 7 * 4 - 4  # the same at 7 lambdas, less Figure 2's
-    # sga, linear, cosine, ssl at 5 temperatures; sga's own 0.5 is not among them, and of the other
-    # three methods' own 1.0, ssl's is Figure 2's
-    table1 = 4 * 5 - 1
-    # 10 methods with 3 seeds; with seed 0, Figure 2 has four and Table 1 linear and cosine
-    by_steps = 10 * 3 - 4 - 2
-    assert (figure2, figure7, table1, by_steps) == (4, 24, 19, 24)
-    assert len(settings.refinements(paper)) == 71
-    each = [len(settings.refinements(paper, name)) for name in paper["experiments"]]
-    assert each == [0, 4, 28, 20, 30]
+    """Counted by hand, each experiment's own; what an earlier one has is not counted again."""
+    new = {
+        "fig2_true_loss": 4,  # ste, uniform, sga, ssl at one lambda
+        "table1_temperature": 4 * 5 - 1,  # four methods at five temperatures; SSL at its own is Figure 2's
+        "table2_shape": 8,  # none of which is SSL's own
+        "table3_classes": 3,  # the three-class ones; SSL is Figure 2's, linear and cosine are Table 1's
+        "grid_three_classes": 3 * 4 * 5 - 3,  # three methods; the configured setting of each is Table 3's
+        # at SSL's own a the three values of r are, with its own n, on the other grid
+        "grid_three_class_shape": 4 * 3 - 3,
+        "fig3_tecnick_rd": 7 * 4,
+        "fig7_kodak_rd": 6 * 4,  # at lambda 0.01 Figure 2's
+        "fig4_multi_rate": 7 * 7 - 7,  # toward their own lambda Figure 7's
+        # ten methods, three seeds; with the first, only deterministic annealing is new
+        "methods_by_steps": 10 * 2 + 1,
+        "bd_kodak": 6 * 6,  # the six methods that Figure 7 lacks, at the six other lambdas
+    }
+    assert len(settings.refinements(paper)) == sum(new.values()) == 251
+    selected: set = set()
+    for name in paper["experiments"]:
+        keys = settings.refinements(paper, name).keys()
+        assert len(keys - selected) == new.get(name, 0), name
+        selected |= keys
 
 
 def test_the_demo_is_a_known_number_of_refinements(demo):
-    # 4 methods at 3 lambdas; sga and ssl at 5 temperatures, less ssl's own; two methods under the model
-    # that is trained there; Figure 2 and the table of step counts use Figure 7's at lambda 0.01
-    assert len(settings.refinements(demo)) == 3 * 4 + (2 * 5 - 1) + 2 == 23
+    curves = 7 * 4 + 7 * 2  # Figure 7, and Figures 3 and 8 on other photographs
+    # on the small photographs, at lambda 0.01: every method, and what each sweep adds to it
+    small = 10 + (4 * 5 - 3) + 8 + (3 * 3 * 3 - 3) + (3 * 3 - 3)
+    targets = 7 * 7 - 1  # SSL at lambda 0.01 is among them
+    assert len(settings.refinements(demo)) == curves + small + targets + 2 == 157
+
+
+def test_a_refinement_that_figures_share_is_one_job(paper):
+    """Figures 2 and 7, Tables 1 and 3, and more, show SSL on Kodak at lambda 0.01."""
+    ssl = ("kodak", "mshp_lmbda0.01", "0.01", "ssl", "0")
+    sharing = [name for name in paper["experiments"] if ssl in settings.refinements(paper, name)]
+    assert {"fig2_true_loss", "fig7_kodak_rd", "fig4_multi_rate", "table1_temperature", "table3_classes"} < set(sharing)
+    assert sum(ssl in keys for keys in settings.parts(paper).values()) == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_parts_hold_every_refinement_once_and_never_more_than_they_may(size):
+    changes = {"models": ["low", "high"], "seeds": [0, 1]}
+    config = small(**{f"experiments.curves.{key}": value for key, value in changes.items()})
+    config["refinement"] = {"refinements_per_job": size}
+    config = settings.validated(config)
+    parts = settings.parts(config)
+    assert sorted(key for keys in parts.values() for key in keys) == sorted(settings.refinements(config))
+    assert all(len(keys) <= size for keys in parts.values())
+    assert all(key[:2] == part[:2] for part, keys in parts.items() for key in keys)
+    # as few as that allows: 4 refinements under each of two models
+    assert len(parts) == 2 * -(-4 // size)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "target"),
+    [("fig2_true_loss", "fig2"), ("table1_temperature", "table1"), ("figment", "figment"), ("bd_kodak", "bd_kodak")],
+)
+def test_artifacts_of_the_paper_have_short_names(experiment, target):
+    assert settings.short_name(experiment) == target
+
+
+def test_no_two_experiments_share_a_target(paper, demo):
+    for config in (paper, demo):
+        names = [settings.short_name(name) for name in config["experiments"]]
+        assert len(set(names)) == len(names)
 
 
 def test_settings_of_the_paper_are_the_papers(paper):
@@ -407,8 +455,7 @@ PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sg
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (without("experiments.curves.figure"), "experiments.curves: needs either figure or table, and not both."),
-        (small(**{"experiments.curves.table": "steps"}), "experiments.curves: needs either figure or table, and "),
+        (without("experiments.curves.figure"), "experiments.curves: needs either figure or table."),
         (without("datasets.photos.path"), "datasets.photos: needs either path or package and files or manifest or pa"),
         (without("datasets.tiny.files"), "datasets.tiny: needs either path or package and files or manifest or parts."),
         (small(**{"datasets.tiny.path": "photos"}), "datasets.tiny: has path and package, which name different images"),
@@ -430,6 +477,29 @@ PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sg
             for key in ("dataset", "models", "methods", "steps")
         ),
         (small(**{"experiments.table.table": "sweep"}), "experiments.table: needs sweep for sweep."),
+        *(
+            (small(**{f"experiments.curves.{artifact}": kind}), f"experiments.curves: needs {key} for {kinds}.")
+            for artifact, kind, kinds, key in (
+                ("figure", "multi_rate", "multi_rate", "targets"),
+                ("figure", "qualitative", "qualitative", "targets"),
+                ("figure", "grid", "grid", "sweep"),
+                ("table", "bd", "loss_curves and bd", "against"),
+                ("table", "cost", "loss_curves and cost", "against"),
+            )
+        ),
+        (swept({"tau_max": [0.5], "lr": [1]}), "experiments.sweep.sweep: sweep is about 1 parameter(s), not 2."),
+        (
+            small(**{"experiments.curves.figure": "multi_rate", "experiments.curves.targets": [1]}),
+            "experiments.curves.methods: multi_rate is about one method. Name one.",
+        ),
+        (
+            small(**{"experiments.table.table": "classes"}),
+            "experiments.table: classes needs methods in pairs, of two classes and of three, and two step counts.",
+        ),
+        (
+            small(**{"experiments.table.table": "bd", "experiments.table.against": "slg"}),
+            "experiments.table.against: no entry 'slg'. Did you mean 'sga'?",
+        ),
         (
             small(**{"experiments.p": {"title": "Figure 1", "figure": "probabilities"}}),
             "experiments.p: needs methods for probabilities.",
@@ -443,7 +513,9 @@ def test_an_entry_is_complete_and_makes_its_choice(config, said):
 @pytest.mark.parametrize(
     ("experiment", "key", "value"),
     [
-        ("curves", "sweep", {"tau_max": [0.5]}),
+        ("curves", "bitrate", "actual"),
+        ("curves", "differences", ["sga"]),
+        ("table", "panels", ["psnr"]),
         ("table", "sweep", {"tau_max": [0.5]}),
         ("p", "dataset", "photos"),
         ("p", "models", ["low"]),
@@ -457,6 +529,43 @@ def test_a_key_that_would_change_nothing_is_refused(experiment, key, value):
     config["experiments"][experiment][key] = value
     kind = {"curves": "loss_curves", "table": "steps", "p": "probabilities"}[experiment]
     assert refusal(config) == f"experiments.{experiment}: {key} means nothing to {kind}; leave it out."
+
+
+CLAIM = {"text": "It is so.", "source": "Section 1", "experiment": "curves"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ({"check": "lower_loss", "method": "ssl"}, "claims.c: needs than for lower_loss."),
+        ({"check": "covers", "method": "ssl"}, "claims.c: method means nothing to covers; leave it out."),
+        ({"check": "covers", "experiment": "curvs"}, "claims.c.experiment: no entry 'curvs'. Did you mean 'curves'?"),
+        ({"check": "converge", "methods": ["sla"]}, "claims.c: experiments.curves has no method 'sla'. Did you mean"),
+        ({"check": "lower_loss", "method": "ssl", "than": ["base"]}, "claims.c: experiments.curves has no method 'ba"),
+        ({"check": "lower"}, "claims.c.check: 'lower' is not one of"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged_is_refused(claim, said):
+    assert refusal(small(claims={"c": CLAIM | claim})).startswith(said)
+
+
+def test_bits_may_be_compared_with_the_base_model():
+    claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base", "sga"]}
+    assert settings.validated(small(claims={"c": claim}))["claims"]["c"] == claim
+
+
+def test_what_checks_need_and_what_they_judge_are_the_same_list():
+    from sgaplus import claims
+
+    assert claims.CHECKS.keys() == settings.CLAIM_NEEDS.keys()
+
+
+def test_every_kind_of_artifact_has_its_function():
+    from sgaplus import figures, tables
+
+    kinds = SCHEMA["properties"]["experiments"]["additionalProperties"]["properties"]
+    assert set(kinds["figure"]["enum"]) == {*figures.FIGURES, "probabilities", "qualitative"}
+    assert set(kinds["table"]["enum"]) == set(tables.TABLES)
 
 
 def test_probabilities_need_only_methods():
@@ -521,6 +630,13 @@ def test_a_swept_parameter_of_the_rounding_goes_to_its_parameters():
     assert config["methods"]["ssl"]["parameters"] == {"a": 2.3}  # the entry keeps its own
 
 
+def test_a_sweep_of_two_parameters_tries_every_combination():
+    config = swept({"a": [1, 2.3], "tau_max": [0.5, 1.0]}, "ssl")
+    config["experiments"]["sweep"] |= {"table": "grid"}
+    variants = {one.variant for one in settings.refinements(settings.validated(config), "sweep").values()}
+    assert variants == {"ssl", "ssl_tau_max0.5", "ssl_a1", "ssl_a1_tau_max0.5"}
+
+
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
@@ -534,6 +650,7 @@ def test_a_swept_parameter_of_the_rounding_goes_to_its_parameters():
         ({"a": [1]}, ": methods.sga has no 'a' to sweep. Known: lr, tau_max, tau_rate."),
         ({"steps": [10]}, ": methods.sga has no 'steps' to sweep. Known: lr, tau_max, tau_rate."),
         ({}, ": {} should be non-empty. It is: One parameter"),
+        ({"lr": [1], "tau_max": [1], "tau_rate": [1]}, ": {'lr': [1], 'tau_max': [1], 'tau_rate': [1]} has too many"),
     ],
 )
 def test_a_wrong_sweep_is_refused(sweep, said):

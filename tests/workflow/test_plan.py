@@ -23,18 +23,31 @@ def counts(printed: str) -> dict[str, int]:
 def test_a_fresh_clone_plans_the_paper_without_network_or_data(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules").stdout)
     assert jobs["train_model"] == 7
-    figure_7 = 7 * 4  # lambdas and methods; Figure 2's are among them
-    table_1 = 4 * 5 - 1  # methods and temperatures; SSL at its own is Figure 7's
-    by_steps = 10 * 3 - 6  # methods and seeds; six methods at seed 0 are in the others
-    chunks = 3  # 24 images, eight a job
-    assert jobs["refine"] == chunks * (figure_7 + table_1 + by_steps)
+    # eight refinements a job: under the model of lambda 0.01 127 on Kodak, under each of the others 16 (ten
+    # methods, and SSL toward six other lambdas); on Tecnick four under each
+    kodak = 16 + 6 * 2
+    tecnick = 7 * 1
+    assert jobs["refine"] == 3 * kodak + 13 * tecnick  # 24 and 100 images, eight a job
+
+
+def test_a_job_per_refinement_can_be_had(clone, snakemake):
+    (clone / "fan_out.yaml").write_text("refinement: {refinements_per_job: 1, images_per_job: 24}")
+    jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "fan_out.yaml").stdout)
+    assert jobs["refine"] == (127 + 6 * 16) + 5 * 7 * 4
 
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "config/demo.yaml").stdout)
     assert jobs["train_model"] == 1
-    assert jobs["check_model"] == 3
-    assert jobs["refine"] == 3 * 4 + (2 * 5 - 1) + 2
+    assert jobs["check_model"] == 7
+    # sixteen a job: one job per model and data set, but for the model of lambda 0.01 on the small photographs
+    assert jobs["refine"] == 7 + (6 + 5) + 7 + 1
+
+
+@pytest.mark.parametrize("target", ["fig2", "table1", "bd_kodak", "tables", "figures", "models", "claims", "report"])
+def test_every_artifact_can_be_asked_for_by_name(clone, snakemake, target):
+    printed = snakemake(clone, target, "-n", "--quiet", "rules", "--configfile", "config/demo.yaml").stdout
+    assert "Job stats:" in printed
 
 
 @pytest.mark.parametrize(

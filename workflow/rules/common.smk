@@ -32,6 +32,9 @@ ENVIRONMENT = "../../envs/sgaplus.yaml"
 
 TABLES = [name for name, entry in config["experiments"].items() if "table" in entry]
 FIGURES = [name for name, entry in config["experiments"].items() if "figure" in entry]
+QUALITATIVE = [
+    name for name in FIGURES if config["experiments"][name]["figure"] == "qualitative"
+]
 TABLE_FILES = expand(
     f"{RUN}/tables/{{table}}.{{suffix}}", table=TABLES, suffix=["csv", "md", "html"]
 )
@@ -54,6 +57,10 @@ TRAINING_FIGURE = (
     if TRAINED
     else []
 )
+JUDGED = sorted({claim["experiment"] for claim in config["claims"].values()})
+CLAIM_FILES = expand(f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED))
+COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=["csv", "md", "html"])
+ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
 OPTIONAL = inventory.optional(config, DATA)
 DATASET_FILES = {
     name: f"{RUN}/datasets/{name}.csv"
@@ -95,6 +102,23 @@ def records_of(experiment):
         if not selected.keys().isdisjoint(keys)
         for chunk in range(CHUNKS[dataset])
     ]
+
+
+def streams_of(experiment):
+    """The bitstreams of every refinement that an experiment selects."""
+    return [str(Path(file).with_suffix(".zip")) for file in records_of(experiment)]
+
+
+def artifact_of(experiment):
+    """What shows an experiment on a page: its figure or, if it has none, its table."""
+    if experiment in FIGURES:
+        return f"{RUN}/figures/{experiment}.png"
+    return f"{RUN}/tables/{experiment}.html"
+
+
+def files_of_experiment(experiment):
+    """All files of an experiment's figure and table."""
+    return [file for file in [*FIGURE_FILES, *TABLE_FILES] if Path(file).stem == experiment]
 
 
 def experiment_of(name):

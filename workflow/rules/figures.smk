@@ -1,4 +1,4 @@
-# Figures, from records alone; Figure 1 from the rounding functions.
+# Figures, from records alone; Figure 1 from the rounding functions, and Figure 5 from bitstreams too.
 
 
 rule draw_figure:
@@ -19,7 +19,7 @@ rule draw_figure:
     benchmark:
         f"{RUN}/benchmarks/draw_figure/{{figure}}.tsv"
     wildcard_constraints:
-        figure="|".join(map(re.escape, FIGURES)) or "none^",
+        figure="|".join(map(re.escape, set(FIGURES) - set(QUALITATIVE))) or "none^",
     conda:
         ENVIRONMENT
     threads: 1
@@ -35,6 +35,50 @@ rule draw_figure:
         "Drawing {wildcards.figure}"
     script:
         "../scripts/draw_figure.py"
+
+
+rule draw_qualitative:
+    input:
+        records=f"{RUN}/records/{{figure}}.parquet",
+        streams=lambda wildcards: streams_of(wildcards.figure),
+        index=lambda wildcards: (
+            f"{RUN}/datasets/{config['experiments'][wildcards.figure]['dataset']}.csv"
+        ),
+        models=lambda wildcards: expand(
+            f"{RUN}/models/{{model}}/model.pth",
+            model=config["experiments"][wildcards.figure]["models"],
+        ),
+    output:
+        pdf=f"{RUN}/figures/{{figure}}.pdf",
+        png=report(
+            f"{RUN}/figures/{{figure}}.png",
+            category="Figures",
+            labels=lambda wildcards: {
+                "figure": config["experiments"][wildcards.figure]["title"]
+            },
+            caption="../report/experiment.rst",
+        ),
+    log:
+        f"{RUN}/logs/draw_qualitative/{{figure}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_qualitative/{{figure}}.tsv"
+    wildcard_constraints:
+        figure="|".join(map(re.escape, QUALITATIVE)) or "none^",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        **{
+            key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
+            for key in ("experiment", "methods")
+        },
+        code=settings.code_version("qualitative", "figures", "bitstream", "streams"),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_qualitative.py"
 
 
 rule draw_training:

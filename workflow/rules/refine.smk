@@ -9,6 +9,7 @@ rule refine:
         model=f"{RUN}/models/{{model}}/model.pth",
     output:
         records=f"{RUN}/refinements/{REFINED}.parquet",
+        streams=f"{RUN}/refinements/{REFINED}.zip",
     log:
         f"{RUN}/logs/refine/{REFINED}.log",
     benchmark:
@@ -26,7 +27,7 @@ rule refine:
         options=config["refinement"],
         device=config["device"],
         failed=f"{RUN}/logs/refine/{REFINED}.failed.parquet",
-        code=settings.code_version("refinement", "records", "images"),
+        code=settings.code_version("refinement", "bitstream", "records", "images"),
     message:
         "Refining {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}: {params.variants}"
     script:

@@ -13,6 +13,6 @@ with logged(snakemake.log[0]):
         device=snakemake.params.device,
         threads=snakemake.threads,
         code=snakemake.params.code,
-        output=snakemake.output.records,
+        outputs=dict(snakemake.output.items()),
         failed=snakemake.params.failed,
     )

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -58,6 +59,23 @@ SWEPT = {"sweep": 1, "grid": 2}
 """How many parameters its sweep has."""
 
 OF_ONE_METHOD = ("multi_rate", "cover", "qualitative")
+
+CLAIM_NEEDS = {
+    "lower_loss": ("method", "than"),
+    "smaller_gap": ("method", "than"),
+    "less_sensitive": ("method", "than"),
+    "best_value": ("methods", "value"),
+    "worst_value": ("methods", "value"),
+    "gains_most": ("method",),
+    "alike": ("methods", "within"),
+    "converge": ("methods",),
+    "fewer_bits": ("method", "than"),
+    "covers": (),
+    "better_at_its_rate": (),
+}
+"""What each check of a claim needs; ``lower_loss`` and ``fewer_bits`` take ``steps``, and the latter ``at_most``."""
+
+CLAIM_TAKES = {"lower_loss": ("steps",), "fewer_bits": ("steps", "at_most")}
 
 
 @dataclass
@@ -202,6 +220,12 @@ def _fields(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
             yield ast.unparse(statement.target)
+
+
+def short_name(experiment: str) -> str:
+    """What an experiment is called as a target: ``fig2`` for ``fig2_true_loss``; other names as they are."""
+    numbered = re.match(r"((?:fig|table)\d+)_", experiment)
+    return numbered[1] if numbered else experiment
 
 
 def chunks(count: int, images_per_job: int) -> int:
@@ -350,6 +374,8 @@ def _check_references(config: Mapping[str, Any]) -> None:
             for item in entry.get(kind, []):
                 _known(item, config[kind], f"{where}.{kind}")
         _check_complete(entry, where)
+    for name, claim in config["claims"].items():
+        _check_claim(config, claim, f"claims.{name}")
 
 
 def _known(name: str | None, entries: Iterable[str], where: str) -> None:
@@ -444,3 +470,23 @@ def _check_numbers(entry: Mapping[str, Any], kind: str, where: str) -> None:
         raise ConfigError(
             f"{where}: classes needs methods in pairs, of two classes and of three, and two step counts."
         )
+
+
+def _check_claim(config: Mapping[str, Any], claim: Mapping[str, Any], where: str) -> None:
+    """A claim has what its check needs and nothing else, and its experiment has the methods."""
+    _known(claim["experiment"], config["experiments"], f"{where}.experiment")
+    check = claim["check"]
+    for key in CLAIM_NEEDS[check]:
+        if key not in claim:
+            raise ConfigError(f"{where}: needs {key} for {check}.")
+    taken = {"text", "source", "check", "experiment", *CLAIM_NEEDS[check], *CLAIM_TAKES.get(check, ())}
+    for key in claim:
+        if key not in taken:
+            raise ConfigError(f"{where}: {key} means nothing to {check}; leave it out.")
+    methods = config["experiments"][claim["experiment"]]["methods"]
+    others = [other for other in claim.get("than", []) if (check, other) != ("fewer_bits", "base")]
+    for method in [*claim.get("methods", []), *others, *([claim["method"]] if "method" in claim else [])]:
+        if method not in methods:
+            raise ConfigError(
+                f"{where}: experiments.{claim['experiment']} has no method {method!r}.{did_you_mean(method, methods)}"
+            )

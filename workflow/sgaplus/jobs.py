@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,12 @@ from sgaplus.errors import SgaplusError
 from sgaplus.files import replacing, sha256, write_json
 
 if TYPE_CHECKING:
-    from sgaplus.codec import Codec
+    from torch import Tensor
+
+    from sgaplus.bitstream import Coder
+    from sgaplus.codec import Codec, Latents
+    from sgaplus.images import IndexedImage
+    from sgaplus.refinement import Row
 
 logger = logging.getLogger("sgaplus")
 
@@ -204,14 +210,14 @@ def refine_chunk(
     device: str,
     threads: int,
     code: str,
-    output: str,
+    outputs: Mapping[str, str],
     failed: str,
 ) -> None:
-    """Refine one chunk of a data set's images in several ways, one after another, and write their records.
+    """Refine one chunk of a data set's images in several ways, one after another.
 
-    The records of each refinement are kept beside the output, undeclared, under a name that follows
-    from all that they depend on. So a job that was killed, or of which one method has changed, does
-    only what is not there yet.
+    What each refinement makes is kept beside the outputs, undeclared, under a name that follows from
+    all that it depends on. So a job that was killed, or of which one method has changed, does only
+    what is not there yet.
 
     Args:
         index: Index file of the data set.
@@ -222,14 +228,14 @@ def refine_chunk(
         options: The configuration's ``refinement`` section.
         device, threads: Where, and with how many CPU threads.
         code: Version of the library.
-        output: Parquet file of the records of all.
+        outputs: Parquet file of the ``records``, and zip file of the ``streams``: a bitstream per
+            refinement and image, ``target<lambda>/<variant>/seed<seed>/<image>.sga``.
         failed: Where to keep the records so far if a loss stops being finite.
     """
     import torch
 
-    from sgaplus import devices, images, records
-    from sgaplus.codec import Codec, as_tensor
-    from sgaplus.refinement import NonFiniteLossError
+    from sgaplus import devices, images, records, streams
+    from sgaplus.codec import Codec
 
     torch.set_num_threads(threads)
     codec = Codec.load(model, devices.resolve(device))
@@ -237,26 +243,22 @@ def refine_chunk(
     parts = [(image.name, image.sha256, image.left, image.top, image.width, image.height) for image in members]
     sources = {"model": sha256(model), "images": parts, "code": code}
     sources |= {"device": codec.device.type, "record_every": options["record_every"], "lmbda": model_lmbda}
-    kept = [_kept(output, sources | dict(refinement)) for refinement in refinements]
-    pictures: list[tuple[str, Any]] = []
+    work = _Chunk(codec, members, model_lmbda, options, failed)
+    kept = [_kept(outputs["records"], sources | dict(refinement)) for refinement in refinements]
     for refinement, place in zip(refinements, kept, strict=True):
         if place.exists():
             logger.info("%s: done before, in %s", _label(refinement), place)
-            continue
-        pictures = pictures or [(image.name, as_tensor(image.read())) for image in members]
-        try:
-            rows = _refine(codec, pictures, refinement, options)
-        except NonFiniteLossError as error:
-            records.write(_complete(error.rows, members, refinement, model_lmbda), failed)
-            logger.error("the records so far are in %s", failed)
-            raise
-        records.write(_complete(rows, members, refinement, model_lmbda), place)
-    records.concatenate(kept, output)
+        else:
+            rows, bitstreams = work.refine(refinement)
+            streams.write(bitstreams, place.with_suffix(".zip"))
+            records.write(rows, place)  # last: its presence says that the refinement is done
+    streams.join([place.with_suffix(".zip") for place in kept], outputs["streams"])
+    records.concatenate(kept, outputs["records"])
 
 
 def _kept(output: str, identity: Mapping[str, Any]) -> Path:
     """Where the records of one refinement are kept, by all that they depend on."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return Path(output).parent / "kept" / f"{digest[:32]}.parquet"
 
 
@@ -264,41 +266,106 @@ def _label(refinement: Mapping[str, Any]) -> str:
     return f"{refinement['model']} {refinement['variant']}, target {refinement['target']:g}, seed {refinement['seed']}"
 
 
-def _refine(
-    codec: Codec, pictures: Sequence[tuple[str, Any]], refinement: Mapping[str, Any], options: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The rows of one refinement, without what is known from its settings."""
-    from sgaplus.refinement import Method, Plan, record_steps, refine
+class _Chunk:
+    """Images under a codec, to be refined in several ways; what these share is made once, when it is needed."""
 
-    plan = Plan(
-        refinement["target"],
-        refinement["steps"],
-        record_steps(refinement["steps"], options["record_every"], refinement["record"]),
-        refinement["seed"],
-        options["memory_mb"] * 10**6,
-    )
-    outcome = refine(codec, pictures, Method.from_settings(refinement["settings"]), plan, _label(refinement))
-    return [row for one in outcome for row in one.rows]
+    def __init__(
+        self,
+        codec: Codec,
+        members: Sequence[IndexedImage],
+        model_lmbda: float,
+        options: Mapping[str, Any],
+        failed: str,
+    ) -> None:
+        self.codec, self.members, self.model_lmbda = codec, members, model_lmbda
+        self.options, self.failed = options, failed
+
+    @cached_property
+    def pictures(self) -> dict[str, Tensor]:
+        """Each image by name, (3, h, w) in [0, 1]."""
+        from sgaplus.codec import as_tensor
+
+        return {image.name: as_tensor(image.read()) for image in self.members}
+
+    @cached_property
+    def coder(self) -> Coder:
+        from sgaplus.bitstream import Coder
+
+        return Coder(self.codec)
+
+    @cached_property
+    def unrefined(self) -> dict[str, bytes]:
+        """The bitstream of each image without refinement, by name."""
+        from sgaplus.codec import Latents, pad
+
+        found = {}
+        for name, picture in self.pictures.items():
+            latents = self.codec.analyse(pad(picture)[None].to(self.codec.device))
+            found[name] = self.encode(name, Latents(latents.y[0], latents.z[0]))
+        return found
+
+    def encode(self, name: str, latents: Latents) -> bytes:
+        """An image's bitstream; empty, with a warning, if its latents have grown too large for one."""
+        from sgaplus.errors import BitstreamError
+
+        height, width = self.pictures[name].shape[1:]
+        try:
+            return self.coder.encode(latents, width, height)
+        except BitstreamError as error:
+            logger.warning("%s: no bitstream, because %s", name, error)
+            return b""
+
+    def refine(self, refinement: Mapping[str, Any]) -> tuple[list[Row], dict[str, bytes]]:
+        """The records of one refinement, and its bitstreams by their place in the archive.
+
+        Raises:
+            NonFiniteLossError: a loss stopped being finite; the records so far are written to ``failed``.
+        """
+        from sgaplus import records
+        from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
+
+        plan = Plan(
+            refinement["target"],
+            refinement["steps"],
+            record_steps(refinement["steps"], self.options["record_every"], refinement["record"]),
+            refinement["seed"],
+            self.options["memory_mb"] * 10**6,
+        )
+        method = Method.from_settings(refinement["settings"])
+        try:
+            outcome = refine(self.codec, list(self.pictures.items()), method, plan, _label(refinement))
+        except NonFiniteLossError as error:
+            records.write(self.complete(error.rows, refinement), self.failed)
+            logger.error("the records so far are in %s", self.failed)
+            raise
+        bitstreams = {one.name: data for one in outcome if (data := self.encode(one.name, one.latents))}
+        sizes = {(0, name): len(data) for name, data in self.unrefined.items() if data}
+        sizes |= {(refinement["steps"], name): len(data) for name, data in bitstreams.items()}
+        rows = [row | {"bytes": sizes.get((row["step"], row["image"]))} for one in outcome for row in one.rows]
+        return self.complete(rows, refinement), {stream_name(refinement, name): bitstreams[name] for name in bitstreams}
+
+    def complete(self, rows: Iterable[Row], refinement: Mapping[str, Any]) -> list[Row]:
+        """Rows with what they share: the refinement's settings, and the sizes of their images."""
+        from sgaplus import rounding
+
+        settings = refinement["settings"]
+        method = rounding.make(settings["rounding"], **settings["parameters"])
+        shared = {
+            "model_lmbda": self.model_lmbda,
+            "target_lmbda": refinement["target"],
+            **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
+            **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
+            # all parameters, also those that the configuration leaves at their default
+            "parameters": json.dumps(asdict(method)),
+        }
+        sizes = {image.name: {"width": image.width, "height": image.height} for image in self.members}
+        return [shared | sizes[row["image"]] | row for row in rows]
 
 
-def _complete(
-    rows: Iterable[Mapping[str, Any]], members: Sequence[Any], refinement: Mapping[str, Any], model_lmbda: float
-) -> list[dict[str, Any]]:
-    """Rows with what they share: the refinement's settings, and the sizes of their images."""
-    from sgaplus import rounding
-
-    settings = refinement["settings"]
-    method = rounding.make(settings["rounding"], **settings["parameters"])
-    shared = {
-        "model_lmbda": model_lmbda,
-        "target_lmbda": refinement["target"],
-        **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
-        **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
-        # all parameters, also those that the configuration leaves at their default
-        "parameters": json.dumps(asdict(method)),
-    }
-    sizes = {image.name: {"width": image.width, "height": image.height} for image in members}
-    return [shared | sizes[row["image"]] | dict(row) for row in rows]
+def stream_name(refinement: Mapping[str, Any], image: str) -> str:
+    """Where an archive of bitstreams has that of an image."""
+    target, variant, seed = refinement["target"], refinement["variant"], refinement["seed"]
+    return f"target{target:g}/{variant}/seed{seed}/{image}.sga"
 
 
 def gather(inputs: list[str], keys: Sequence[Sequence[str]], output: str) -> None:
@@ -315,6 +382,42 @@ def draw_figure(
     from sgaplus import figures
 
     figures.draw(records, experiment, methods, outputs)
+
+
+def draw_qualitative(
+    records: str,
+    index: str,
+    models: Mapping[str, str],
+    archives: Sequence[str],
+    experiment: Mapping[str, Any],
+    outputs: list[str],
+) -> None:
+    """Draw Figure 5: an image, its base model, and the best that another model reaches at that rate.
+
+    Args:
+        records: The experiment's records.
+        index: Index file of the data set.
+        models: Model files by name.
+        archives: Zip files of the bitstreams of the experiment's refinements.
+        experiment: The experiment's entry.
+        outputs: File names, such as one PDF and one PNG.
+    """
+    from sgaplus import figures, images, qualitative, streams
+    from sgaplus.bitstream import Coder
+    from sgaplus.codec import Codec
+    from sgaplus.records import read
+
+    original = qualitative.named(images.read_index(index), experiment["image"]).read()
+    base, refined = qualitative.pair(read([records]), experiment)
+    place = {"target": refined["target_lmbda"], "variant": refined["variant"], "seed": refined["seed"]}
+    name = stream_name(place, experiment["image"])
+    data = streams.find(name, [path for path in archives if Path(path).parent.name == refined["model"]])
+    pictures = {
+        "Original": original,
+        qualitative.caption("Base model", base): qualitative.unrefined(Codec.load(models[base["model"]]), original),
+        qualitative.caption("Refined", refined): Coder(Codec.load(models[refined["model"]])).decode(data, name)[0],
+    }
+    figures.draw_pictures(pictures, experiment.get("crop"), outputs)
 
 
 def draw_training(metrics: Mapping[str, str], outputs: list[str]) -> None:
@@ -334,6 +437,36 @@ def make_table(
     labels = {name: method["label"] for name, method in methods.items()}
     table = tables.TABLES[experiment["table"]](read([records]), experiment, labels)
     tables.write(table, **outputs)
+
+
+def judge_claims(
+    claims: Mapping[str, Mapping[str, Any]],
+    experiments: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, str],
+    records: Mapping[str, str],
+    artifacts: Mapping[str, str],
+    outputs: Mapping[str, str],
+) -> None:
+    """Judge every claim, print the verdicts and write them."""
+    from sgaplus import claims as paper
+    from sgaplus.records import read
+
+    rows = {name: read([path]) for name, path in records.items()}
+    judged = [
+        paper.judge(claim, rows[claim["experiment"]], experiments[claim["experiment"]], labels)
+        for claim in claims.values()
+    ]
+    paper.write(judged, artifacts, outputs["csv"], outputs["md"], outputs["html"])
+    for one in judged:
+        logger.info("%-14s %s", one.verdict, one.text)
+    logger.info(paper.summary(judged))
+
+
+def sum_up_costs(benchmarks: str, outputs: Mapping[str, str]) -> None:
+    """Write the table of what the jobs of each rule cost."""
+    from sgaplus import benchmarked
+
+    benchmarked.write(benchmarked.summarise(benchmarks), outputs["csv"], outputs["md"], outputs["html"])
 
 
 def describe_run(config: Mapping[str, Any], config_out: str, versions_out: str) -> None:

@@ -1,0 +1,41 @@
+"""Bitstreams of many images in one zip file. They are compressed already, so the zip file stores them as they are."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sgaplus.files import replacing
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Date of every member, the earliest that zip files know: the same bitstreams give the same file."""
+
+
+def write(streams: Mapping[str, bytes], path: str | Path) -> None:
+    """Write bitstreams under their names, all or nothing."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, data in streams.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
+
+
+def join(paths: Iterable[str | Path], output: str | Path) -> None:
+    """Write the bitstreams of several files into one, all or nothing."""
+    streams: dict[str, bytes] = {}
+    for path in paths:
+        with zipfile.ZipFile(path) as archive:
+            streams |= {name: archive.read(name) for name in archive.namelist()}
+    write(streams, output)
+
+
+def find(name: str, paths: Iterable[str | Path]) -> bytes:
+    """A bitstream by its name, in whichever of these files it is.
+
+    Raises:
+        KeyError: it is in none of them.
+    """
+    for path in paths:
+        with zipfile.ZipFile(path) as archive:
+            if name in archive.namelist():
+                return archive.read(name)
+    raise KeyError(name)
