@@ -19,7 +19,7 @@ rule draw_figure:
     benchmark:
         f"{RUN}/benchmarks/draw_figure/{{figure}}.tsv"
     wildcard_constraints:
-        figure="|".join(map(re.escape, set(FIGURES) - set(QUALITATIVE))) or "none^",
+        figure="|".join(map(re.escape, [name for name in FIGURES if name not in QUALITATIVE]))) or "none^",
     conda:
         ENVIRONMENT
     threads: 1
