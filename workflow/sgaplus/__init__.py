@@ -10,6 +10,7 @@ Modules, ground floor first; an import goes only downward:
     records                rows of results out
     rounding, metrics      relaxations of rounding and their temperature; PSNR
     hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images
+    entropy, bitstream     probabilities that are the same everywhere; an image as a file
     optimizers             of latents
     refinement, training   the optimisation of latents; the optimisation of weights
     tables, figures        artifacts, from records alone

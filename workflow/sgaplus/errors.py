@@ -57,6 +57,10 @@ class CodecError(SgaplusError):
     """A model file."""
 
 
+class BitstreamError(SgaplusError):
+    """A bitstream that can't be decoded, or latents that no bitstream can carry."""
+
+
 class RefinementError(SgaplusError):
     """A refinement that can't go on."""
 

@@ -10,7 +10,8 @@ faster: importing CompressAI takes seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +28,9 @@ PEDESTAL = 2.0**-36
 """GDN stores sqrt(value + PEDESTAL)."""
 
 SMALLEST_BETA = 1e-6
+DECODING = ("entropy_bottleneck.", "h_s.", "g_s.")
+"""Parts of a model that a decoder needs."""
+
 BOTTLENECK_WIDTHS = (1, 3, 3, 3, 3, 1)
 """Units of the layers that model the cumulative distribution of a hyper-latent channel."""
 
@@ -81,9 +85,9 @@ class Bottleneck(nn.Module):
     def fold(self) -> None:
         """Replace what training stores by what it stands for."""
         for matrix in self.matrices:
-            matrix.data = softplus(matrix.data)
+            matrix.data = _precisely(softplus, matrix.data)
         for factor in self.factors:
-            factor.data = factor.data.tanh()
+            factor.data = _precisely(torch.tanh, factor.data)
 
     @property
     def medians(self) -> Tensor:
@@ -94,10 +98,11 @@ class Bottleneck(nn.Module):
         """Estimated bits of hyper-latents (B, channels, h, w) per image, (B,)."""
         per_channel = z.transpose(0, 1)
         values = per_channel.reshape(z.shape[1], 1, -1)
-        likelihood = self._cumulative(values + 0.5).sigmoid() - self._cumulative(values - 0.5).sigmoid()
+        likelihood = self.logits(values + 0.5).sigmoid() - self.logits(values - 0.5).sigmoid()
         return _bits(likelihood.reshape(per_channel.shape).transpose(0, 1))
 
-    def _cumulative(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """Logit of every channel's cumulative distribution at its own values x, (channels, 1, values)."""
         for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
             x = torch.baddbmm(bias, matrix, x)
             if i < len(self.factors):
@@ -109,7 +114,12 @@ class Hyperprior(nn.Module):
     """The transforms and densities of a model with N and M channels, for inference.
 
     Shapes are those of the ``codec`` module. Build one with :meth:`of`.
+
+    Attributes:
+        identity: :func:`identity` of the state dict that the model is made of; empty before.
     """
+
+    identity = b""
 
     def __init__(self, N: int, M: int) -> None:
         super().__init__()
@@ -132,6 +142,7 @@ class Hyperprior(nn.Module):
         """The frozen model of a state dict that :func:`load_state` has checked, or CompressAI's own."""
         model = cls(*widths(state))
         model.load_state_dict({name: state[name] for name in model.state_dict()})
+        model.identity = identity(model.state_dict())
         for module in model.modules():
             if isinstance(module, GDN | Bottleneck):
                 module.fold()
@@ -200,9 +211,28 @@ def _mismatch(state: object) -> str | None:
     return None
 
 
+def identity(state: Mapping[str, Tensor]) -> bytes:
+    """Eight bytes that tell models apart which decode differently.
+
+    The BLAKE2b hash of the weights that decoding depends on, in the order of their names: the name, a
+    zero byte, and the values as little-endian float32. A model file in half precision is the model of
+    its values: the same values stored in float32 have the same identity.
+    """
+    digest = blake2b(digest_size=8)
+    for name in sorted(state):
+        if name.startswith(DECODING):
+            digest.update(name.encode() + b"\0" + state[name].cpu().contiguous().numpy().astype("<f4").tobytes())
+    return digest.digest()
+
+
 def widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
     """N and M of a state dict."""
     return state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0]
+
+
+def _precisely(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A function in float64, rounded: its float32 result differs between processors, and bitstreams depend on it."""
+    return function(x.double()).to(x.dtype)
 
 
 def _conv(into: int, out: int, kernel: int = 5, stride: int = 2) -> nn.Module:
