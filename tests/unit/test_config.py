@@ -716,7 +716,8 @@ def test_a_rounding_added_to_the_source_is_known_with_its_parameters(library):
         ("refinement", "training", False),
         ("training", "rounding", False),
         ("tables", "figures", False),
-        ("figures", "tables", True),
+        ("figures", "curves", True),
+        ("figures", "tables", False),
         ("figures", "rounding", True),  # imported inside a function
     ],
 )

@@ -1,0 +1,94 @@
+"""Records made up, with effects that tests can look for: rates fall over the steps by a gain that each method has.
+
+The base models lie on R = A * D^-1.5 at the slope of their lambda, A being the image's detail. A
+refinement moves along that curve toward its target, saves bits, and pays for a target that is far.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LMBDAS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
+METHODS: dict[str, dict[str, Any]] = {
+    "ste": {"label": "STE", "rounding": "ste", "parameters": {}, "color": "#999999", "marker": "v"},
+    "uniform": {"label": "Uniform noise", "rounding": "uniform", "parameters": {}, "color": "#56B4E9", "marker": "s"},
+    "sga": {"label": "SGA", "rounding": "sga", "parameters": {}, "tau_max": 0.5, "color": "#0072B2", "marker": "D"},
+    "linear": {"label": "Linear", "rounding": "linear", "parameters": {}, "color": "#E69F00", "marker": "<"},
+    "ssl": {"label": "SSL", "rounding": "ssl", "parameters": {"a": 2.3}, "color": "#D55E00", "marker": "o"},
+    "linear3": {
+        **{"label": "Three-class linear", "rounding": "linear3", "parameters": {"r": 0.98, "n": 1.5}},
+        **{"color": "#B8860B", "marker": "1"},
+    },
+    "ssl3": {
+        **{"label": "Three-class SSL", "rounding": "ssl3", "parameters": {"a": 1.4, "r": 0.65, "n": 1.4}},
+        **{"color": "#CC79A7", "marker": "3"},
+    },
+}
+GAINS = {"ste": 0.03, "uniform": 0.08, "sga": 0.13, "linear": 0.14, "linear3": 0.15, "ssl": 0.16, "ssl3": 0.16}
+LABELS = {name: method["label"] for name, method in METHODS.items()}
+WIDTH, HEIGHT = 768, 512
+
+
+def refined(
+    methods: Sequence[str] = ("sga", "ssl"),
+    lmbdas: Sequence[float] = (0.01,),
+    targets: Sequence[float] = (),
+    steps: Sequence[int] = (0, 100, 500, 1000, 2000),
+    images: int = 6,
+    seeds: Sequence[int] = (0,),
+    dataset: str = "kodak",
+    sweep: Mapping[str, Sequence[float]] | None = None,
+) -> pd.DataFrame:
+    """Records of every method (with every value of the sweep), model, target, image and seed."""
+    random = np.random.default_rng(0)
+    details = random.uniform(0.6, 1.6, size=images)
+    luck = random.normal(1, 0.05, size=(images, max(seeds) + 1))
+    rows = []
+    for method, lmbda, image, seed in itertools.product(methods, lmbdas, range(images), seeds):
+        for target, (settings, gain), step in itertools.product(targets or [lmbda], _variants(method, sweep), steps):
+            saved = gain * luck[image, seed] * (1 - np.exp(-step / 400))
+            rows.append(
+                {
+                    **{"dataset": dataset, "image": f"image{image:02}", "width": WIDTH, "height": HEIGHT},
+                    **{"model": f"model_lmbda{lmbda:g}", "model_lmbda": lmbda, "target_lmbda": target},
+                    **{"method": method, "rounding": METHODS[method]["rounding"], "seed": seed, "step": step},
+                    **settings,
+                    **_measured(details[image], lmbda, target, saved, step, max(steps)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _variants(method: str, sweep: Mapping[str, Sequence[float]] | None) -> Iterator[tuple[dict[str, Any], float]]:
+    """Settings and final gain, which falls with the distance of swept values from the method's own."""
+    for values in itertools.product(*(sweep or {}).values()):
+        settings = {"tau_max": METHODS[method].get("tau_max", 1.0), "tau_rate": 1e-3, "lr": 5e-3}
+        own = METHODS[method]["parameters"]
+        swept = dict(zip(sweep or {}, values, strict=True))
+        changed = {name: value for name, value in swept.items() if (settings | own)[name] != value}
+        loss = sum(0.02 * abs(np.log(value / (settings | own)[name])) for name, value in changed.items())
+        parameters = own | {name: value for name, value in swept.items() if name in own}
+        settings |= {name: value for name, value in swept.items() if name in settings}
+        variant = "_".join([method, *(f"{name}{value:g}" for name, value in changed.items())])
+        yield {**settings, "variant": variant, "parameters": json.dumps(parameters)}, GAINS[method] - loss
+
+
+def _measured(detail: float, lmbda: float, target: float, saved: float, step: int, last: int) -> dict[str, Any]:
+    way = 1 - np.exp(-step / 100)
+    slope = lmbda ** (1 - way) * target**way
+    mse = (100 * detail / slope) ** 0.4
+    bpp = detail * 67 * mse**-1.5 * (1 - saved) * (1 + 0.02 * way * np.log(target / lmbda) ** 2)
+    loss = bpp + target * mse
+    estimated = bpp * WIDTH * HEIGHT / 8
+    return {
+        **{"bpp": bpp, "mse": mse, "psnr": 10 * np.log10(255**2 / mse)},
+        **{"true_loss": loss, "method_loss": loss + 0.05 * np.exp(-step / 300)},
+        **{"batch": 2, "seconds": 0.2 * step, "peak_memory_mb": 900.0, "joules": float("nan")},
+        "bytes": round(1.015 * estimated) + 40 if step in (0, last) else None,
+    }

@@ -1,0 +1,81 @@
+"""What refinement costs: time, memory and energy per image against the bits that it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sgaplus.curves import base_curve, bd_rate, curve, estimate
+from sgaplus.selection import at_step, bitrate_of, by_image, with_rate
+from sgaplus.statistics import Estimate, percentiles, resamples
+
+
+def saves_bits(experiment: Mapping[str, Any]) -> bool:
+    """Whether savings are bits at equal PSNR, for which a curve of two models is needed, or true loss."""
+    return len(experiment["models"]) > 1
+
+
+def costs(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
+    """Cost and saving of each method after each step count, means over images.
+
+    Returns:
+        A row per ``method`` and ``steps`` (the index) with ``seconds`` per image, ``rate`` in image
+        steps per second, ``memory`` in MB at its peak, ``joules`` per image (nan without a GPU),
+        ``saved`` in % with its interval ``low`` and ``high``, and ``price`` in seconds per saved per
+        cent (nan where nothing is saved).
+    """
+    rows = {
+        (method, steps): _cost(records, experiment, method, steps)
+        for method in experiment["methods"]
+        for steps in sorted(experiment["steps"])
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "steps"])
+
+
+def _cost(records: pd.DataFrame, experiment: Mapping[str, Any], method: str, steps: int) -> dict[str, float]:
+    rows = at_step(records[records["method"] == method], steps)
+    seconds = float((rows["seconds"] / rows["batch"]).mean())
+    saved = saving(records, experiment, method, steps)
+    return {
+        "seconds": seconds,
+        "rate": steps / seconds,
+        "memory": float(rows["peak_memory_mb"].max()),
+        "joules": float((rows["joules"] / rows["batch"]).mean()),
+        **{"saved": saved.value, "low": saved.low, "high": saved.high},
+        "price": seconds / saved.value if saved.value > 0 else np.nan,
+    }
+
+
+def saving(
+    records: pd.DataFrame, experiment: Mapping[str, Any], method: str, steps: int, against: str | None = None
+) -> Estimate:
+    """Saved bits at equal PSNR (minus the BD-rate) in %, or of one model the reduction of the true loss in %.
+
+    Args:
+        records: Rows of the experiment.
+        experiment: Its entry.
+        method: The method that saves.
+        steps: Step count, of both where two methods are compared.
+        against: Another method; None for the base model.
+    """
+    of = [records["method"] == method, records["method"] == (against or method)]
+    if not saves_bits(experiment):
+        own, other = at_step(records[of[0]], steps), at_step(records[of[1]], steps if against else 0)
+        return _reduction(own, other)
+    bitrate = bitrate_of(experiment)
+    test = curve(with_rate(at_step(records[of[0]], steps), bitrate))
+    anchor = curve(with_rate(at_step(records[of[1]], steps), bitrate)) if against else base_curve(records, bitrate)
+    rate = estimate(bd_rate, anchor, test)
+    return Estimate(-rate.value, -rate.high, -rate.low)
+
+
+def _reduction(own: pd.DataFrame, other: pd.DataFrame) -> Estimate:
+    values = [by_image(rows, ["dataset"], "true_loss").to_numpy()[:, 0] for rows in (own, other)]
+    value = 100 * (1 - values[0].mean() / values[1].mean())
+    if len(values[0]) < 2:
+        return Estimate(value, np.nan, np.nan)
+    low, high = percentiles(100 * (1 - np.divide(*(resamples(len(one)) @ one for one in values))))
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,74 @@
+"""Which rows of the records a table or figure is about.
+
+Records are a frame with the columns of ``records.FIELDS``; every function takes one and returns one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from sgaplus.errors import ConfigError
+
+BASE_KEY = ["dataset", "image", "model", "target_lmbda"]
+
+
+def at_step(records: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The rows measured after exactly this many steps."""
+    return records[records["step"] == step]
+
+
+def base_model(records: pd.DataFrame) -> pd.DataFrame:
+    """The base model's own result, once per image, model and target: refinement before its first step."""
+    return at_step(records, 0).drop_duplicates(BASE_KEY)
+
+
+def changes(rows: pd.DataFrame, records: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """These rows with each column minus the base model's value for the same image, model and target."""
+    base = base_model(records)[[*BASE_KEY, *columns]]
+    joined = rows.merge(base, on=BASE_KEY, suffixes=("", "_of_base"))
+    return joined.assign(**{name: joined[name] - joined[f"{name}_of_base"] for name in columns})
+
+
+def with_swept(records: pd.DataFrame, sweep: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """The records with a column for every swept parameter, also those of the rounding itself, and only swept values."""
+    for name, values in sweep.items():
+        if name not in records:  # one of the rounding's own
+            own = [json.loads(text).get(name) for text in records["parameters"]]
+            records = records.assign(**{name: pd.Series(own, index=records.index, dtype=float)})
+        records = records[records[name].isin([float(value) for value in values])]
+    return records
+
+
+def by_image(rows: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """One column's values, (images, groups of ``by``): means over seeds, models and targets of each image."""
+    return rows.groupby([*by, "image"])[column].mean().unstack(list(by))
+
+
+def with_rate(rows: pd.DataFrame, bitrate: str) -> pd.DataFrame:
+    """The rows with ``bpp`` as it is asked for.
+
+    Args:
+        rows: Rows of the records.
+        bitrate: ``estimated``, by the entropy model, or ``actual``, of the real bitstream.
+
+    Raises:
+        ConfigError: a row lacks the size of its real bitstream.
+    """
+    if bitrate == "estimated":
+        return rows
+    if "bytes" not in rows or rows["bytes"].isna().any():
+        steps = rows["step"] if "bytes" not in rows else rows.loc[rows["bytes"].isna(), "step"]
+        raise ConfigError(
+            f"bitrate: actual needs real bitstreams, and none was written after {sorted(set(map(int, steps)))} steps. "
+            "They are at the last step of a refinement: ask for that one, or write `bitrate: estimated`."
+        )
+    return rows.assign(bpp=8 * rows["bytes"].astype(float) / (rows["width"] * rows["height"]))
+
+
+def bitrate_of(experiment: Mapping[str, Any]) -> str:
+    """The rate that an experiment asks for; ``estimated`` if it does not say."""
+    return experiment.get("bitrate", "estimated")
