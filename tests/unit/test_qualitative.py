@@ -44,7 +44,7 @@ def test_where_all_are_dearer_the_cheapest_is_shown():
 def test_an_image_that_the_data_set_lacks_is_refused_and_the_right_one_suggested():
     members = [IndexedImage("fence", "fence.png", "", 0, 0, 1, 1)]
     assert qualitative.named(members, "fence") is members[0]
-    with pytest.raises(ConfigError, match="no image 'fense'. Did you mean 'fence'?"):
+    with pytest.raises(ConfigError, match=r"no image 'fense'\. Did you mean 'fence'\?"):
         qualitative.named(members, "fense")
 
 

@@ -28,6 +28,7 @@ except SgaplusError as error:
 DATA = Path(config["data_folder"]).expanduser()
 RUN = f"results/{config['run']}"
 GPU = 0 if config["device"] == "cpu" else 1
+PUBLISHED = expand("config/published_{what}.csv", what=["rd", "losses"])
 ENVIRONMENT = "../../envs/sgaplus.yaml"
 
 TABLES = [name for name, entry in config["experiments"].items() if "table" in entry]
@@ -58,7 +59,9 @@ TRAINING_FIGURE = (
     else []
 )
 JUDGED = sorted({claim["experiment"] for claim in config["claims"].values()})
-CLAIM_FILES = expand(f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED))
+CLAIM_FILES = expand(
+    f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED)
+)
 COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=["csv", "md", "html"])
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
 OPTIONAL = inventory.optional(config, DATA)
@@ -118,7 +121,9 @@ def artifact_of(experiment):
 
 def files_of_experiment(experiment):
     """All files of an experiment's figure and table."""
-    return [file for file in [*FIGURE_FILES, *TABLE_FILES] if Path(file).stem == experiment]
+    return [
+        file for file in [*FIGURE_FILES, *TABLE_FILES] if Path(file).stem == experiment
+    ]
 
 
 def experiment_of(name):

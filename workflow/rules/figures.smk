@@ -4,6 +4,7 @@
 rule draw_figure:
     input:
         records=figure_records,
+        published=PUBLISHED,
     output:
         pdf=f"{RUN}/figures/{{figure}}.pdf",
         png=report(
@@ -19,7 +20,10 @@ rule draw_figure:
     benchmark:
         f"{RUN}/benchmarks/draw_figure/{{figure}}.tsv"
     wildcard_constraints:
-        figure="|".join(map(re.escape, [name for name in FIGURES if name not in QUALITATIVE]))) or "none^",
+        figure="|".join(
+            map(re.escape, [name for name in FIGURES if name not in QUALITATIVE])
+        )
+        or "none^",
     conda:
         ENVIRONMENT
     threads: 1

@@ -49,7 +49,9 @@ rule gather_records:
     resources:
         mem_mb=2000,
     params:
-        selected=lambda wildcards: list(settings.refinements(config, wildcards.experiment)),
+        selected=lambda wildcards: list(
+            settings.refinements(config, wildcards.experiment)
+        ),
         code=settings.code_version("records"),
     message:
         "Gathering the records of {wildcards.experiment}"

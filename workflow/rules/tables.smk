@@ -4,6 +4,7 @@
 rule make_table:
     input:
         records=f"{RUN}/records/{{table}}.parquet",
+        published=PUBLISHED,
     output:
         csv=f"{RUN}/tables/{{table}}.csv",
         md=f"{RUN}/tables/{{table}}.md",

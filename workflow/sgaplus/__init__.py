@@ -7,14 +7,19 @@ Modules, ground floor first; an import goes only downward:
     archives, images       what is in a zip or a tar; pictures in
     shards                 ImageNet's tar of tars
     datasets, inventory    from a configuration's data sets to indexes of images; what there is of them
-    records                rows of results out
+    records, streams       rows of results out; bitstreams of many images in one file
     rounding, metrics      relaxations of rounding and their temperature; PSNR
     hyperprior, codec      a trained mean-scale hyperprior, frozen; its latents, rate and distortion on images
     entropy, bitstream     probabilities that are the same everywhere; an image as a file
     optimizers             of latents
     refinement, training   the optimisation of latents; the optimisation of weights
+    selection, statistics  which rows of the records; bootstrap intervals over images
+    published, curves      what others published; BD-rate, pruning
+    cover, cost            which models cover the curve; what saved bits cost
+    qualitative            the images of Figure 5
     tables, figures        artifacts, from records alone
-    config                 the configuration: schema, checks, and what it asks the workflow to run
+    claims, benchmarked    what the paper claims, judged; what a run cost
+    config, jobs           the configuration: schema, checks, what it asks to run; what the workflow's scripts call
 """
 
 __version__ = "0.1.0"

@@ -57,8 +57,10 @@ def write(table: pd.DataFrame, csv: str | Path, md: str | Path, html: str | Path
 
     with replacing(csv) as temporary:
         table.to_csv(temporary, float_format="%.6f")
-    printed = table.rename(columns=COLUMNS).rename_axis("Rule").round(
-        {"Hours": 3, "Longest job (h)": 3, "Processor hours": 3, "Peak memory (MB)": 0}
+    printed = (
+        table.rename(columns=COLUMNS)
+        .rename_axis("Rule")
+        .round({"Hours": 3, "Longest job (h)": 3, "Processor hours": 3, "Peak memory (MB)": 0})
     )
     with replacing(md) as temporary:
         temporary.write_text(printed.to_markdown() + "\n")

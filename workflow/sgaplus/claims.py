@@ -352,9 +352,9 @@ def _swept(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame
     return by_image(rows, ["method", parameter], "true_loss")
 
 
-def _mean(values: pd.Series) -> Estimate:
+def _mean(values: pd.Series | pd.DataFrame) -> Estimate:
     low, high = interval(values.to_numpy())
-    return Estimate(float(values.mean()), float(low), float(high))
+    return Estimate(float(values.to_numpy().mean()), float(low), float(high))
 
 
 def _of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:

@@ -52,6 +52,7 @@ TAKES = {
     "qualitative": ("crop",),
     "sweep": ("differences",),
     "bd": ("bitrate",),
+    "cost": ("bitrate",),
 }
 """What it takes if it is there."""
 
@@ -59,6 +60,8 @@ SWEPT = {"sweep": 1, "grid": 2}
 """How many parameters its sweep has."""
 
 OF_ONE_METHOD = ("multi_rate", "cover", "qualitative")
+
+OF_A_CURVE = ("multi_rate", "cover", "qualitative", "bd")
 
 CLAIM_NEEDS = {
     "lower_loss": ("method", "than"),
@@ -466,10 +469,10 @@ def _check_numbers(entry: Mapping[str, Any], kind: str, where: str) -> None:
         raise ConfigError(f"{where}.sweep: {kind} is about {SWEPT[kind]} parameter(s), not {len(entry['sweep'])}.")
     if kind in OF_ONE_METHOD and len(entry["methods"]) != 1:
         raise ConfigError(f"{where}.methods: {kind} is about one method. Name one.")
+    if kind in OF_A_CURVE and len(entry["models"]) < 2:
+        raise ConfigError(f"{where}.models: {kind} is about a rate-distortion curve. Name two models or more.")
     if kind == "classes" and (len(entry["methods"]) % 2 or len(entry["steps"]) != 2):
-        raise ConfigError(
-            f"{where}: classes needs methods in pairs, of two classes and of three, and two step counts."
-        )
+        raise ConfigError(f"{where}: classes needs methods in pairs, of two classes and of three, and two step counts.")
 
 
 def _check_claim(config: Mapping[str, Any], claim: Mapping[str, Any], where: str) -> None:

@@ -477,6 +477,35 @@ def draw(records: str | Path | None, experiment: Mapping[str, Any], methods: Met
     _save(figure, outputs)
 
 
+def pictures(shown: Mapping[str, np.ndarray], crop: Sequence[int] | None) -> Figure:
+    """Figure 5: pictures side by side, and below each its framed part, enlarged.
+
+    Args:
+        shown: Pictures of one size by caption, uint8 (height, width, 3).
+        crop: Left, top, width and height of that part in pixels; None for the middle.
+    """
+    height, width = next(iter(shown.values())).shape[:2]
+    left, top, across, down = crop or (3 * width // 8, 3 * height // 8, width // 4, height // 4)
+    ratios = (height / width, down / across)
+    figure, axes = plt.subplots(
+        2, len(shown), figsize=(2 * COLUMN, 2 * COLUMN / len(shown) * sum(ratios) + 0.5), height_ratios=ratios
+    )
+    for (caption, picture), (whole, part) in zip(shown.items(), axes.T, strict=True):
+        whole.imshow(picture)
+        whole.add_patch(Rectangle((left - 0.5, top - 0.5), across, down, fill=False, color="#D55E00", linewidth=1))
+        whole.set_title(caption, fontsize=7)
+        part.imshow(picture[top : top + down, left : left + across])
+        for axis in (whole, part):
+            axis.set_axis_off()
+    return figure
+
+
+def draw_pictures(shown: Mapping[str, np.ndarray], crop: Sequence[int] | None, outputs: Sequence[str]) -> None:
+    """Draw pictures side by side, as :func:`pictures`, and save them under every name."""
+    sns.set_theme(context="paper", style="white", rc=STYLE)
+    _save(pictures(shown, crop), outputs)
+
+
 def training_curves(metrics: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss, PSNR and rate over training steps, a line per model: training crops thin, evaluation images marked.
 

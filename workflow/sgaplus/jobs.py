@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sgaplus")
 
-PACKAGES = ("torch", "torchvision", "compressai", "numpy", "pandas", "pyarrow", "pillow", "matplotlib", "snakemake")
+PACKAGES = (
+    *("torch", "torchvision", "compressai", "numpy", "scipy", "pandas", "pyarrow", "pillow", "matplotlib"),
+    *("bjontegaard", "snakemake"),
+)
 
 
 @contextmanager
@@ -241,7 +244,7 @@ def refine_chunk(
     codec = Codec.load(model, devices.resolve(device))
     members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
     parts = [(image.name, image.sha256, image.left, image.top, image.width, image.height) for image in members]
-    sources = {"model": sha256(model), "images": parts, "code": code}
+    sources: dict[str, Any] = {"model": sha256(model), "images": parts, "code": code}
     sources |= {"device": codec.device.type, "record_every": options["record_every"], "lmbda": model_lmbda}
     work = _Chunk(codec, members, model_lmbda, options, failed)
     kept = [_kept(outputs["records"], sources | dict(refinement)) for refinement in refinements]

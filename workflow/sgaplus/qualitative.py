@@ -32,8 +32,8 @@ def pair(records: pd.DataFrame, experiment: Mapping[str, Any]) -> tuple[pd.Serie
     others = at_step(records[records["model"] != lowest], max(experiment["steps"]))
     affordable = others[others["bpp"] <= (1 + SAME_RATE) * base["bpp"]]
     if affordable.empty:
-        return base, others.loc[others["bpp"].idxmin()]
-    return base, affordable.loc[affordable["psnr"].idxmax()]
+        return base, others.sort_values("bpp").iloc[0]
+    return base, affordable.sort_values("psnr").iloc[-1]
 
 
 def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:

@@ -92,8 +92,9 @@ def concatenate(paths: Iterable[str | Path], output: str | Path, keys: Iterable[
 
 def _keys(rows: pa.Table) -> pa.Array:
     """The key of each row's refinement, written with slashes."""
-    columns = [rows[name].to_pylist() for name in ("dataset", "model", "target_lmbda", "variant", "seed")]
-    return pa.array(
-        [f"{dataset}/{model}/{target:g}/{variant}/{seed}" for dataset, model, target, variant, seed in zip(*columns, strict=True)],
-        pa.string(),
-    )
+    columns = (rows[name].to_pylist() for name in ("dataset", "model", "target_lmbda", "variant", "seed"))
+    keys = [
+        f"{dataset}/{model}/{target:g}/{variant}/{seed}"
+        for dataset, model, target, variant, seed in zip(*columns, strict=True)
+    ]
+    return pa.array(keys, pa.string())
