@@ -13,8 +13,10 @@ Modules, ground floor first; an import goes only downward:
     entropy, bitstream     probabilities that are the same everywhere; an image as a file
     optimizers             of latents
     refinement, training   the optimisation of latents; the optimisation of weights
+    photographs            a photograph's bitstream, of a lambda, a rate or a quality
     tables, figures        artifacts, from records alone
     config                 the configuration: schema, checks, and what it asks the workflow to run
+    cli                    the command line
 """
 
 __version__ = "0.1.0"
