@@ -92,6 +92,26 @@ def photographs(folder: Path) -> None:
     Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
 
 
+PAPER = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+
+
+def tiny(entry: dict) -> dict:
+    """What makes an experiment of the paper one of seconds, with everything that it is about."""
+    if "dataset" not in entry:
+        return {}
+    changes = {
+        **{"dataset": "pictures", "models": ["low", "high"] if len(entry["models"]) > 1 else ["low"]},
+        **{"steps": [2, 4] if len(entry["steps"]) > 1 else [4], "seeds": [0]},
+    }
+    if "targets" in entry:
+        changes["targets"] = [0.01, 0.05]
+    if "image" in entry:
+        changes["image"] = "odd"
+    if "sweep" in entry:
+        changes["sweep"] = {parameter: [values[0], values[-1]] for parameter, values in entry["sweep"].items()}
+    return changes
+
+
 TINY = {
     "run": "tiny",
     "device": "cpu",
@@ -104,24 +124,14 @@ TINY = {
         "low": {"lmbda": 0.01, "N": 8, "M": 8, "steps": 20, "dataset": "pictures"},
         "high": {"lmbda": 0.05, "N": 8, "M": 8, "steps": 10, "dataset": "pictures", "start_from": "low"},
     },
-    "refinement": {"images_per_job": 3, "record_every": 2, "memory_mb": 500, "threads": 1},
-    "experiments": {
-        "fig1_probabilities": None,
-        "fig2_true_loss": {"dataset": "pictures", "models": ["low"], "methods": ["ste", "ssl"], "steps": [4]},
-        "fig7_kodak_rd": {"dataset": "pictures", "models": ["low", "high"], "methods": ["ssl"], "steps": [2, 4]},
-        "table1_temperature": {
-            **{"dataset": "pictures", "models": ["low"], "methods": ["ssl"], "steps": [4]},
-            "sweep": {"tau_max": [0.2, 1.0]},
-        },
-        "methods_by_steps": {
-            **{"dataset": "pictures", "models": ["low"], "methods": ["ste", "ssl3"], "steps": [3], "seeds": [0]},
-        },
+    "refinement": {
+        **{"images_per_job": 3, "refinements_per_job": 30, "record_every": 2, "memory_mb": 500, "threads": 1},
     },
+    "experiments": {name: tiny(entry) for name, entry in PAPER["experiments"].items()},
+    "claims": {"fewer_bits_kodak": {"steps": 2}},
 }
 
 
 def write_config(folder: Path, changes: dict | None = None, name: str = "tiny.yaml") -> None:
     """The tiny configuration, with top-level keys replaced."""
-    tiny = dict(TINY)
-    tiny["experiments"] = {key: value for key, value in TINY["experiments"].items() if value is not None}
-    (folder / name).write_text(yaml.safe_dump(tiny | (changes or {})))
+    (folder / name).write_text(yaml.safe_dump(TINY | (changes or {})))

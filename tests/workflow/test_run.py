@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +18,14 @@ import yaml
 from PIL import Image
 
 from sgaplus import records
+from sgaplus.bitstream import Coder
+from sgaplus.codec import Codec
 from sgaplus.hyperprior import load_state
 
-from .conftest import TINY, checkout, photographs, write_config
+from .conftest import PAPER, TINY, checkout, photographs, write_config
 
+KEYS = ["image", "model", "method", "step"]
+MEASURED = ["seconds", "peak_memory_mb", "joules"]
 CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
 
 
@@ -41,26 +46,59 @@ def started(printed: str) -> list[str]:
 
 def test_every_artifact_is_there(finished):
     results = finished / "results/tiny"
-    for name in ("fig1_probabilities", "fig2_true_loss", "fig7_kodak_rd"):
-        assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
-        with Image.open(results / f"figures/{name}.png") as picture:
-            assert picture.width > 500
+    for name, entry in PAPER["experiments"].items():
+        if "figure" in entry:
+            assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+            with Image.open(results / f"figures/{name}.png") as picture:
+                assert picture.width > 500
+        if "table" in entry:
+            assert len(pd.read_csv(results / f"tables/{name}.csv")) >= 1
+            assert (results / f"tables/{name}.md").read_text().startswith("|")
     with Image.open(results / "figures/training.png") as picture:
         assert picture.width > 500
     for name, steps in (("low", 20), ("high", 10)):
         training = pd.read_csv(results / f"models/{name}/training.csv")
         assert training["step"].iloc[-1] == steps - 1
         assert training["test_loss"].notna().sum() == steps // 10
-    for name in ("table1_temperature", "methods_by_steps"):
-        assert len(pd.read_csv(results / f"tables/{name}.csv")) >= 1
-        assert (results / f"tables/{name}.md").read_text().startswith("|")
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
     assert json.loads((results / "versions.json").read_text())["torch"].startswith("2.11.0")
+
+
+def test_every_claim_has_a_verdict_from_the_runs_own_numbers(finished):
+    judged = pd.read_csv(finished / "results/tiny/claims.csv")
+    assert set(judged["claim"]) == {claim["text"] for claim in PAPER["claims"].values()}
+    assert set(judged["verdict"]) <= {"holds", "holds in part", "does not hold"}
+    assert judged["evidence"].str.contains(r"\d").all()
+
+
+def test_what_the_run_cost_is_added_up_over_all_jobs(finished):
+    costs = pd.read_csv(finished / "results/tiny/tables/run_cost.csv", index_col="rule")
+    assert costs.loc["train_model", "jobs"] == 2
+    assert costs.loc["refine", "jobs"] == len(list((finished / "results/tiny/refinements").glob("*/*/part*.parquet")))
+    assert costs.loc["all", "hours"] > 0
+
+
+def test_every_refinement_has_its_bitstreams_and_records_their_size(finished):
+    (part, *_) = sorted((finished / "results/tiny/refinements/pictures/high").glob("part0_chunk0.parquet"))
+    table = records.read([part])
+    sizes = table.dropna(subset="bytes")
+    assert set(sizes["step"]) == {0, 4}
+    coder = Coder(Codec.load(finished / "results/tiny/models/high/model.pth"))
+    last = sizes[sizes["step"] == 4]
+    with zipfile.ZipFile(part.with_suffix(".zip")) as archive:
+        assert len(archive.namelist()) == len(last)
+        for row in last.itertuples():
+            name = f"target{row.target_lmbda:g}/{row.variant}/seed{row.seed}/{row.image}.sga"
+            data = archive.read(name)
+            assert len(data) == row.bytes
+            picture, _ = coder.decode(data)
+            assert picture.shape == (row.height, row.width, 3)
 
 
 def test_records_hold_every_image_of_every_mode_and_size(finished):
     table = records.read([finished / "results/tiny/records/fig7_kodak_rd.parquet"])
     assert set(table["image"]) == {"odd", "gray", "transparent", "dot"}
+    assert set(table["method"]) == {"ste", "uniform", "sga", "ssl"}
     assert set(table["step"]) == {0, 2, 4}
     assert table[["true_loss", "method_loss", "bpp", "psnr"]].notna().all().all()
     odd = table[table["image"] == "odd"]
@@ -75,18 +113,42 @@ def test_a_second_run_does_nothing(finished, snakemake):
     assert "Nothing to be done" in snakemake(finished, *CONFIG).stdout
 
 
-def test_a_changed_label_redraws_and_a_changed_method_refines_again_alone(finished, snakemake):
+def test_a_changed_label_redraws_and_refines_nothing(finished, snakemake):
     write_config(finished, {"methods": {"ssl": {"color": "#000000"}}})
     ran = started(snakemake(finished, "-n", *CONFIG).stdout)
-    assert any(message.startswith("Drawing fig2") for message in ran)
-    assert not any(message.startswith(("Refining", "Training")) for message in ran)
-    write_config(finished, {"methods": {"ste": {"lr": 2.0e-4}}})
-    ran = started(snakemake(finished, "-n", *CONFIG).stdout)
-    refined = [message for message in ran if message.startswith("Refining")]
-    assert len(refined) == 2  # two chunks of one variant
-    assert all("with ste," in message for message in refined)
-    assert not any(message.startswith("Training") for message in ran)
     write_config(finished)
+    assert any(message.startswith("Drawing fig2") for message in ran)
+    assert not any(message.startswith(("Refining", "Training", "Gathering")) for message in ran)
+
+
+def test_a_changed_method_refines_again_alone(finished, snakemake):
+    target = "results/tiny/records/fig2_true_loss.parquet"
+    write_config(finished, {"methods": {"ste": {"lr": 2.0e-4}}})
+    before = records.read([finished / target]).set_index(KEYS)["true_loss"].sort_index()
+    printed = snakemake(finished, *CONFIG, target).stdout
+    after = records.read([finished / target]).set_index(KEYS)["true_loss"].sort_index()
+    write_config(finished)
+    snakemake(finished, *CONFIG)
+    refined = {bar for bar in re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE)}
+    assert refined == {"ste, target 0.01, seed 0"}
+    assert "low sga, target 0.01, seed 0: done before" in printed
+    assert not any(message.startswith("Training") for message in started(printed))
+    changed = (before != after).groupby("method").any()
+    assert changed.to_dict() == {"sga": False, "ssl": False, "ste": True, "uniform": False}
+
+
+def test_a_job_that_was_killed_goes_on_with_the_refinement_that_it_was_at(finished, snakemake):
+    """As if killed before its last refinement: what it had done is kept, its outputs are not there."""
+    part = finished / "results/tiny/refinements/pictures/high/part0_chunk0.parquet"
+    before = records.read([part])
+    kept = sorted((part.parent / "kept").glob("*.parquet"))
+    kept[0].unlink()
+    part.unlink()
+    printed = snakemake(finished, *CONFIG, str(part.relative_to(finished))).stdout
+    assert printed.count("done before") == len(before.groupby(["target_lmbda", "variant"])) - 1
+    after = records.read([part])
+    pd.testing.assert_frame_equal(after.drop(columns=MEASURED), before.drop(columns=MEASURED))
+    snakemake(finished, *CONFIG)
 
 
 def test_a_changed_picture_is_noticed(finished, snakemake):
@@ -107,19 +169,20 @@ def test_images_per_job_changes_nothing(finished, snakemake):
     write_config(finished, single, "single.yaml")
     target = "results/single/records/fig7_kodak_rd.parquet"
     snakemake(finished, target, "--cores", "2", "--configfile", "single.yaml")
-    keys = ["image", "model", "method", "step"]
     tables = [
-        records.read([finished / f"results/{run}/records/fig7_kodak_rd.parquet"]).set_index(keys)["true_loss"]
+        records.read([finished / f"results/{run}/records/fig7_kodak_rd.parquet"]).set_index(KEYS)["true_loss"]
         for run in ("tiny", "single")
     ]
     pd.testing.assert_series_equal(tables[0].sort_index(), tables[1].sort_index(), rtol=1e-3)
 
 
-def test_the_report_holds_figures_tables_and_captions(finished, snakemake):
-    snakemake(finished, "--configfile", "tiny.yaml", "--report", "results/tiny/report.html")
+def test_the_report_opens_with_the_claims_and_holds_figures_tables_and_captions(finished, snakemake):
+    snakemake(finished, *CONFIG, "report")
     report = (finished / "results/tiny/report.html").read_text()
     for text in ("Figure 2: refinement over steps", "Table 1: true R-D loss by highest temperature", "SSL"):
         assert text in report
+    assert PAPER["claims"]["third_class"]["text"] in report
+    assert "13 claims of the paper" in report
 
 
 def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, snakemake):

@@ -89,9 +89,12 @@ def refinements_of(wildcards):
 
 
 def variants_of(wildcards):
-    """What a job does, for its message."""
+    """What a job does, for its message: methods, with target and seed where they are not the usual ones."""
+    own = config["models"][wildcards.model]["lmbda"]
     return ", ".join(
-        f"{entry['variant']} (target {entry['target']:g}, seed {entry['seed']})"
+        entry["variant"]
+        + f" toward {entry['target']:g}" * (entry["target"] != own)
+        + f" with seed {entry['seed']}" * (entry["seed"] != 0)
         for entry in refinements_of(wildcards)
     )
 

@@ -13,6 +13,7 @@ Modules, ground floor first; an import goes only downward:
     entropy, bitstream     probabilities that are the same everywhere; an image as a file
     optimizers             of latents
     refinement, training   the optimisation of latents; the optimisation of weights
+    photographs            a photograph's bitstream, of a lambda, a rate or a quality
     selection, statistics  which rows of the records; bootstrap intervals over images
     published, curves      what others published; BD-rate, pruning
     cover, cost            which models cover the curve; what saved bits cost
@@ -20,6 +21,7 @@ Modules, ground floor first; an import goes only downward:
     tables, figures        artifacts, from records alone
     claims, benchmarked    what the paper claims, judged; what a run cost
     config, jobs           the configuration: schema, checks, what it asks to run; what the workflow's scripts call
+    cli                    the command line
 """
 
 __version__ = "0.1.0"

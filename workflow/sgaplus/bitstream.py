@@ -24,7 +24,6 @@ from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.images import MAX_PIXELS
 from sgaplus.metrics import PEAK
 
-SUFFIX = ".sga"
 MAGIC = b"SGA+"
 VERSION = 1
 
