@@ -129,7 +129,7 @@ def test_a_changed_method_refines_again_alone(finished, snakemake):
     after = records.read([finished / target]).set_index(KEYS)["true_loss"].sort_index()
     write_config(finished)
     snakemake(finished, *CONFIG)
-    refined = {bar for bar in re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE)}
+    refined = set(re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE))
     assert refined == {"ste, target 0.01, seed 0"}
     assert "low sga, target 0.01, seed 0: done before" in printed
     assert not any(message.startswith("Training") for message in started(printed))
