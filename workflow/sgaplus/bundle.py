@@ -40,7 +40,8 @@ where a codec does not reach it.
 
 {recipes}
 
-Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all other settings stand in `recipes.json`
+A model that starts from another began with its weights; those that are not in the table above are steps on the way, with
+their recipes in `config/small.yaml`. Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all other settings stand in `recipes.json`
 beside this file, software versions too.
 """
 
@@ -101,7 +102,8 @@ def _printed(table: pd.DataFrame) -> str:
         {
             "model": table["model"],
             "lambda": table["lmbda"].map("{:g}".format),
-            "N = M": table["N"],
+            "N": table["N"],
+            "M": table["M"],
             "bpp": table["bpp"].map("{:.4f}".format),
             "PSNR (dB)": table["psnr"].map("{:.2f}".format),
             "JPEG (dB)": jpeg.map(_decibels),
