@@ -25,8 +25,7 @@ install: .venv/installed
 	@touch $@
 
 demo: install
-	$(BIN)/snakemake --cores $(CORES) $(DEMO)
-	$(BIN)/snakemake $(DEMO) --report results/demo/report.html
+	$(BIN)/snakemake report --cores $(CORES) $(DEMO)
 	@echo 'The report is results/demo/report.html'
 
 test: install

@@ -1,5 +1,6 @@
 # Checks the configuration, expands it into what must be made, and holds the helpers of all rules.
 import re
+import sys
 from dataclasses import asdict
 from pathlib import Path
 

@@ -103,4 +103,4 @@ rule report:
     message:
         "Writing {output.html}"
     shell:
-        "snakemake --nolock --configfile {input.config} --report {output.html} > {log} 2>&1"
+        f"{sys.executable} -m snakemake --nolock --configfile {{input.config}} --report {{output.html}} > {{log}} 2>&1"
