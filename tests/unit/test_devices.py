@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -68,3 +70,44 @@ def test_the_hardware_is_described():
     assert described["cores"] >= 1
     assert described["processor"]
     assert (described["gpus"] == "none") == (not torch.cuda.is_available())
+
+
+def test_a_meter_counts_from_when_it_is_made():
+    torch.ones(100_000_000)  # 400 MB, gone before
+    meter = devices.Meter(torch.device("cpu"))
+    before = meter.peak_memory_mb()
+    kept = torch.ones(50_000_000)
+    assert meter.peak_memory_mb() - before >= 0.9 * kept.nbytes / 1e6
+    assert 0 < meter.seconds() < 60
+    assert meter.joules() is None  # a processor's energy is not counted
+
+
+class Driver:
+    """NVML of a machine with one GPU, whose counter is set by hand."""
+
+    NVMLError = RuntimeError
+    millijoules = 5000
+
+    def nvmlInit(self):
+        pass
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        assert uuid == "GPU-11-22"
+        return uuid
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        if self.millijoules is None:
+            raise self.NVMLError("not supported")
+        return self.millijoules
+
+
+def test_the_energy_of_a_gpu_is_the_growth_of_its_drivers_counter(monkeypatch):
+    driver = Driver()
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="11-22"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
+    meter = devices.Meter(torch.device("cuda"))
+    driver.millijoules += 2500
+    assert meter.joules() == 2.5
+    driver.millijoules = None  # an old card, which does not count
+    assert meter.joules() is None

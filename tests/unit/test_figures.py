@@ -263,6 +263,23 @@ def test_drawing_writes_each_format_and_the_same_bytes_for_the_same_records(tmp_
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
+def test_pictures_stand_side_by_side_with_the_framed_part_enlarged_below():
+    rng = np.random.default_rng(0)
+    shown = {name: rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for name in ("Original", "Base", "Refined")}
+    figure = figures.pictures(shown, [8, 16, 20, 10])
+    for (name, picture), whole, part in zip(shown.items(), figure.axes[:3], figure.axes[3:], strict=True):
+        assert whole.get_title() == name
+        assert np.array_equal(whole.images[0].get_array(), picture)
+        assert np.array_equal(part.images[0].get_array(), picture[16:26, 8:28])
+        (frame,) = whole.patches
+        assert (frame.get_x(), frame.get_y(), frame.get_width(), frame.get_height()) == (7.5, 15.5, 20, 10)
+
+
+def test_without_a_crop_the_middle_is_enlarged():
+    figure = figures.pictures({"one": np.zeros((48, 64, 3), np.uint8), "two": np.zeros((48, 64, 3), np.uint8)}, None)
+    assert figure.axes[2].images[0].get_array().shape == (12, 16, 3)
+
+
 def test_training_curves_have_a_line_per_model_and_a_point_per_evaluation():
     steps = np.arange(0, 1000, 100)
     metrics = {

@@ -34,3 +34,12 @@ def test_files_are_concatenated_in_order(tmp_path):
         records.write([ROW | {"image": name}], tmp_path / f"{name}.parquet")
     records.concatenate([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "all.parquet")
     assert list(records.read([tmp_path / "all.parquet"])["image"]) == ["a", "b"]
+
+
+def test_only_the_refinements_asked_for_are_kept(tmp_path):
+    key = {"dataset": "kodak", "model": "m", "target_lmbda": 0.01, "variant": "ssl_a1", "seed": 0}
+    others = [key | {"variant": "ssl"}, key | {"target_lmbda": 0.02}, key | {"seed": 1}, key | {"model": "n"}]
+    records.write([ROW | one for one in (key, *others)], tmp_path / "all.parquet")
+    records.concatenate([tmp_path / "all.parquet"], tmp_path / "one.parquet", [("kodak", "m", "0.01", "ssl_a1", "0")])
+    (kept,) = records.read([tmp_path / "one.parquet"])[list(key)].to_dict("records")
+    assert kept == key
