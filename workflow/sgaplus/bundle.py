@@ -40,8 +40,8 @@ where a codec does not reach it.
 
 {recipes}
 
-A model that starts from another began with its weights; those that are not in the table above are steps on the way, with
-their recipes in `config/small.yaml`. Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all
+A model that starts from another began with its weights; those that are not in the table above are steps on the way,
+with recipes in `config/small.yaml`. Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all
 other settings stand in `recipes.json` beside this file, software versions too.
 """
 
