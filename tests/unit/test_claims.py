@@ -60,6 +60,7 @@ def test_the_verdict_follows_the_intervals(estimates, expected):
 def test_a_comparison_is_printed_with_its_interval_if_it_has_one():
     assert str(Comparison("a − b", Estimate(-0.5, -0.75, 0.25), " dB")) == "a − b: −0.5000 dB [−0.7500, +0.2500]"
     assert str(Comparison("a", Estimate(1, NAN, NAN))) == "a: +1.0000"
+    assert str(Comparison("a", Estimate(float("inf"), -1, NAN))) == "a: out of reach"
 
 
 def test_a_lower_loss_holds_only_over_all_others():

@@ -43,6 +43,8 @@ class Comparison(NamedTuple):
     unit: str = ""
 
     def __str__(self) -> str:
+        if math.isinf(self.estimate.value):
+            return f"{self.name}: out of reach"
         value, low, high = (f"{number:+.{DECIMALS}f}".replace("-", "−") for number in self.estimate)
         ends = "" if math.isnan(self.estimate.low) or low == high else f" [{low}, {high}]"
         return f"{self.name}: {value}{self.unit}{ends}"
