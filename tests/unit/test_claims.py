@@ -58,8 +58,9 @@ def test_the_verdict_follows_the_intervals(estimates, expected):
 
 
 def test_a_comparison_is_printed_with_its_interval_if_it_has_one():
-    assert str(Comparison("a − b", Estimate(-0.5, -0.75, 0.25), " dB")) == "a − b: −0.5000 dB [−0.7500, +0.2500]"
+    assert str(Comparison("a − b", Estimate(-0.5, -0.75, 0.25), " dB")) == "a − b: −0.50 dB [−0.75, +0.25]"
     assert str(Comparison("a", Estimate(1, NAN, NAN))) == "a: +1.0000"
+    assert str(Comparison("a", Estimate(-10, NAN, NAN), " %", -15)) == "a: −10.00 %, asked: −15 %"
     assert str(Comparison("a", Estimate(float("inf"), -1, NAN))) == "a: out of reach"
 
 
@@ -187,7 +188,7 @@ def test_bits_saved_are_a_bd_rate():
     records, models = pd.DataFrame(rows), {"models": ["m0.01", "m0.02", "m0.04"]}
     one = judged(records, "fewer_bits", models, method="ssl", than=["base", "sga"])
     assert one.verdict == HOLDS
-    assert "BD-rate of SSL against the base model: −20.0000 %" in one.evidence
+    assert "BD-rate of SSL against the base model: −20.00 %" in one.evidence
     assert judged(records, "fewer_bits", models, method="ssl", than=["base"], at_most=-15).verdict == HOLDS
     assert judged(records, "fewer_bits", models, method="ssl", than=["base"], at_most=-25).verdict == NOT
     assert judged(records, "fewer_bits", models, method="sga", than=["base", "ssl"]).verdict == IN_PART

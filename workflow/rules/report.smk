@@ -29,11 +29,8 @@ rule judge_claims:
     output:
         csv=f"{RUN}/claims.csv",
         md=f"{RUN}/claims.md",
-        html=report(
-            f"{RUN}/claims.html",
-            category="Claims",
-            labels={"content": "the paper's claims"},
-        ),
+        # included in the report's first page
+        html=f"{RUN}/claims.html",
     log:
         f"{RUN}/logs/judge_claims.log",
     benchmark:
