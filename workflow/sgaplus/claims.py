@@ -298,7 +298,8 @@ PAGE = """<style>
 </style>
 <div class="claims">
 <p>{summary} A number below 0, or below what is asked, speaks for a claim. A claim <i>holds</i> if the whole {level} %
-bootstrap interval over images, in brackets, does so for all its numbers, and <i>holds in part</i> if any number does.</p>
+bootstrap interval over images, in brackets, does so for all its numbers, and <i>holds in part</i> if any number does.
+</p>
 {claims}
 </div>
 """
