@@ -112,6 +112,37 @@ def test_every_rule_that_a_cluster_runs_gets_more_memory_on_a_retry(clone):
         assert (name in local) != ("mem_mb=growing(" in rule), f"rule {name}"
 
 
+CONDA = """#!/bin/sh
+case "$*" in
+"info --json") echo '{"platform": "linux-64", "conda_prefix": "/opt/conda", "root_prefix": "/opt/conda"}' ;;
+--version) echo conda 24.9.1 ;;
+*channel_priority*) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "says", "options", "expected"),
+    [
+        ("conda", CONDA, ["conda"], "Conda environment envs/sgaplus.yaml will be created."),
+        (
+            *("apptainer", "#!/bin/sh\necho apptainer version 1.3.0\n"),
+            *(["apptainer", "--config", "container=docker://example.org/sgaplus"],),
+            "Singularity image docker://example.org/sgaplus will be pulled.",
+        ),
+    ],
+)
+def test_jobs_can_have_their_software_from_conda_or_a_container(
+    clone, snakemake, offline, monkeypatch, tmp_path, program, says, options, expected
+):
+    """A stand-in answers what Snakemake asks of the program before it plans."""
+    (tmp_path / program).write_text(says)
+    (tmp_path / program).chmod(0o755)
+    monkeypatch.setitem(offline, "PATH", f"{tmp_path}:{offline['PATH']}")
+    demo = ("--workflow-profile", "profiles/slurm", "--configfile", "config/demo.yaml")
+    assert expected in snakemake(clone, "fig1", "-n", *demo, "--sdm", *options).stdout
+
+
 def test_every_rule_has_what_a_rule_must_have(clone):
     """Named inputs and outputs, message, log, benchmark, threads, resources, on every rule that runs something."""
     for path in (clone / "workflow/rules").glob("*.smk"):
