@@ -1,13 +1,14 @@
 # Everything a fresh machine needs is python3 (3.11 or 3.12) and make.
 #   make demo   every figure and table, small, with a report: results/demo/report.html
 #   make test   the tests
+#   make test-slurm   a part of the demo on a SLURM cluster that is brought up on this machine
 
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 DEMO := --configfile config/demo.yaml
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test test-slurm lint bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,6 +31,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest
+
+test-slurm: install
+	$(BIN)/pytest tests/slurm
 
 lint: install
 	$(BIN)/ruff check .

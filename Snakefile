@@ -14,6 +14,12 @@ min_version("9.27.1")
 configfile: "config/config.yaml"
 
 
+# of the rules below, with --sdm apptainer
+if "container" in config:
+
+    container: config["container"]
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/models.smk"

@@ -82,6 +82,11 @@ wildcard_constraints:
     chunk=r"\d+",
 
 
+def growing(megabytes):
+    """The memory of a job that a cluster may run: on each retry more, as too little may have been why it failed."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
 def refinements_of(wildcards):
     """The refinements that a job does, as plain values that Snakemake can compare between runs."""
     keys = PARTS[(wildcards.dataset, wildcards.model, wildcards.part)]

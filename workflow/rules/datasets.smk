@@ -2,9 +2,10 @@
 # from there or from a folder, a glob or a package, becomes an index of images.
 
 
-# they need the network, which a cluster's compute nodes may not have
+# On a cluster these run where Snakemake does: the compute nodes may have no network, and the table is to be seen.
 localrules:
     download,
+    list_datasets,
 
 
 rule download:
@@ -43,7 +44,7 @@ rule unpack:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     message:
         "Unpacking {input.archive}"
     script:
@@ -67,7 +68,7 @@ rule pack_shards:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         sources=config["datasets"],
         default=lambda wildcards: str(archive_of(wildcards)),
@@ -91,7 +92,7 @@ rule index_dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source_of,
         data_folder=str(DATA),

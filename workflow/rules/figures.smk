@@ -1,6 +1,13 @@
 # Figures, from records alone; Figure 1 from the rounding functions, and Figure 5 from bitstreams too.
 
 
+# on a cluster, where Snakemake runs
+localrules:
+    draw_figure,
+    draw_qualitative,
+    draw_training,
+
+
 rule draw_figure:
     input:
         records=figure_records,

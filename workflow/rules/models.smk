@@ -28,7 +28,7 @@ rule train_model:
     threads: config["training"]["threads"]
     resources:
         gpu=GPU * config["training"]["gpus"],
-        mem_mb=config["training"]["memory_mb"],
+        mem_mb=growing(config["training"]["memory_mb"]),
     params:
         model=lambda wildcards: config["models"][wildcards.model],
         training=config["training"],
@@ -85,7 +85,7 @@ rule check_model:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         code=settings.code_version("hyperprior"),
     message:
@@ -113,7 +113,7 @@ rule bundle:
         ENVIRONMENT
     threads: config["training"]["threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         names=config["bundle"],
         test=config["training"].get("evaluate_on"),

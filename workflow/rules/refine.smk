@@ -19,7 +19,7 @@ rule refine:
     threads: config["refinement"]["threads"]
     resources:
         gpu=GPU,
-        mem_mb=config["refinement"]["memory_mb"] + 2000,
+        mem_mb=growing(config["refinement"]["memory_mb"] + 2000),
     params:
         refinements=refinements_of,
         variants=variants_of,
@@ -32,6 +32,11 @@ rule refine:
         "Refining {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}: {params.variants}"
     script:
         "../scripts/refine.py"
+
+
+# on a cluster, where Snakemake runs: seconds each, which a queue would make minutes
+localrules:
+    gather_records,
 
 
 rule gather_records:

@@ -1,6 +1,14 @@
 # What a run says about itself: its verdicts on the paper, what it cost, how it was made.
 
 
+# on a cluster, where Snakemake runs
+localrules:
+    describe_run,
+    judge_claims,
+    sum_up_costs,
+    report,
+
+
 rule describe_run:
     output:
         config=f"{RUN}/config.yaml",

@@ -1,6 +1,11 @@
 # Tables, from records alone.
 
 
+# on a cluster, where Snakemake runs
+localrules:
+    make_table,
+
+
 rule make_table:
     input:
         records=f"{RUN}/records/{{table}}.parquet",
