@@ -206,7 +206,7 @@ def test_another_run_takes_what_is_in_the_data_folder_without_network(place, com
 def test_refinement_and_training_are_planned_on_what_came(place, complete, snakemake):
     printed = snakemake(place.folder, "results/tiny/records/fig2_true_loss.parquet", "-n", *CONFIG).stdout
     assert "Training low" in printed
-    assert "Refining kodak (chunk 0) with ste, low, target 0.01, seed 0" in printed
+    assert "Refining kodak (chunk 0) under low: ste" in printed
     assert not re.search(r"Downloading|Unpacking|Packing", printed)
 
 
