@@ -121,14 +121,22 @@ def test_a_changed_label_redraws_and_refines_nothing(finished, snakemake):
     assert not any(message.startswith(("Refining", "Training", "Gathering")) for message in ran)
 
 
-def test_a_changed_method_refines_again_alone(finished, snakemake):
-    target = "results/tiny/records/fig2_true_loss.parquet"
-    write_config(finished, {"methods": {"ste": {"lr": 2.0e-4}}})
-    before = records.read([finished / target]).set_index(KEYS)["true_loss"].sort_index()
-    printed = snakemake(finished, *CONFIG, target).stdout
-    after = records.read([finished / target]).set_index(KEYS)["true_loss"].sort_index()
-    write_config(finished)
-    snakemake(finished, *CONFIG)
+FIGURE_2 = ("results/again/records/fig2_true_loss.parquet", "--cores", "2", "--configfile", "again.yaml")
+
+
+@pytest.fixture(scope="module")
+def again(finished, snakemake):
+    """The same checkout with Figure 2's refinements in a run of their own, to be changed."""
+    write_config(finished, {"run": "again"}, "again.yaml")
+    snakemake(finished, *FIGURE_2)
+    return finished
+
+
+def test_a_changed_method_refines_again_alone(again, snakemake):
+    before = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
+    write_config(again, {"run": "again", "methods": {"ste": {"lr": 2.0e-4}}}, "again.yaml")
+    printed = snakemake(again, *FIGURE_2).stdout
+    after = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
     refined = set(re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE))
     assert refined == {"ste, target 0.01, seed 0"}
     assert "low sga, target 0.01, seed 0: done before" in printed
@@ -137,18 +145,19 @@ def test_a_changed_method_refines_again_alone(finished, snakemake):
     assert changed.to_dict() == {"sga": False, "ssl": False, "ste": True, "uniform": False}
 
 
-def test_a_job_that_was_killed_goes_on_with_the_refinement_that_it_was_at(finished, snakemake):
+def test_a_job_that_was_killed_goes_on_with_the_refinement_that_it_was_at(again, snakemake):
     """As if killed before its last refinement: what it had done is kept, its outputs are not there."""
-    part = finished / "results/tiny/refinements/pictures/high/part0_chunk0.parquet"
+    part = again / "results/again/refinements/pictures/low/part0_chunk0.parquet"
     before = records.read([part])
-    kept = sorted((part.parent / "kept").glob("*.parquet"))
-    kept[0].unlink()
+    kept = (part.parent / "kept").glob("*.parquet")
+    (last,) = (path for path in kept if "uniform" in set(records.read([path])["variant"]))
+    last.unlink()
     part.unlink()
-    printed = snakemake(finished, *CONFIG, str(part.relative_to(finished))).stdout
-    assert printed.count("done before") == len(before.groupby(["target_lmbda", "variant"])) - 1
+    target = str(part.relative_to(again))
+    printed = snakemake(again, target, *FIGURE_2[1:]).stdout
     after = records.read([part])
+    assert printed.count("done before") == len(before.groupby(["target_lmbda", "variant"])) - 1
     pd.testing.assert_frame_equal(after.drop(columns=MEASURED), before.drop(columns=MEASURED))
-    snakemake(finished, *CONFIG)
 
 
 def test_a_changed_picture_is_noticed(finished, snakemake):
