@@ -218,17 +218,16 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finishe
     model = TINY["models"]["low"] | {"steps": 400}
     training = TINY["training"] | {"save_minutes": 0, "evaluate_every": 10_000}
     for run in ("killed", "whole"):
-        write_config(
-            finished, {"run": run, "models": {"low": model}, "training": training, "experiments": ONE}, f"{run}.yaml"
-        )
+        models = TINY["models"] | {"low": model}
+        write_config(finished, {"run": run, "models": models, "training": training}, f"{run}.yaml")
     target = ("results/killed/models/low/model.pth", "--cores", "2", "--configfile", "killed.yaml")
     state = finished / "results/killed/models/low/state.pth"
     reached = [0]
     for _ in range(2):
-        killer = threading.Thread(target=kill_training, args=(state, reached[-1]))
+        killer = threading.Thread(target=kill_training, args=(state, reached[-1]), daemon=True)
         killer.start()
         printed = snakemake(finished, *target, ok=False).stdout
-        killer.join()
+        killer.join(timeout=10)
         assert "Error in rule train_model" in printed
         reached.append(torch.load(state, weights_only=True)["step"])
         assert reached[-2] < reached[-1] < 400
@@ -237,9 +236,6 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finishe
     snakemake(finished, "results/whole/models/low/model.pth", "--cores", "2", "--configfile", "whole.yaml")
     killed, whole = (load_state(finished / f"results/{run}/models/low/model.pth") for run in ("killed", "whole"))
     assert all(torch.equal(killed[name], whole[name]) for name in whole)
-
-
-ONE = {"fig7_kodak_rd": {"dataset": "pictures", "models": ["low"], "methods": ["ssl"], "steps": [2]}}
 
 
 def kill_training(state, beyond):
