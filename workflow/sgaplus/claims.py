@@ -146,17 +146,9 @@ def best_value(
     records: pd.DataFrame, experiment: Mapping[str, Any], claim: Mapping[str, Any], labels: Mapping[str, str]
 ) -> list[Comparison]:
     """Each of ``methods`` has its lowest true loss of the sweep at ``value``: it minus the best of the others."""
-    losses = _swept(records, experiment)
-    others = [value for value in losses[claim["methods"][0]] if value != claim["value"]]
     return [
-        Comparison(
-            f"{labels[method]} at {claim['value']:g} − best other",
-            _of_means(
-                losses[method][[claim["value"], *others]].to_numpy(),
-                lambda means: means[:, 0] - means[:, 1:].min(axis=1),
-            ),
-        )
-        for method in claim["methods"]
+        Comparison(f"{labels[method]} at {claim['value']:g} − best other", _from_lowest(values))
+        for method, values in _with_value_first(records, experiment, claim)
     ]
 
 
@@ -164,17 +156,9 @@ def worst_value(
     records: pd.DataFrame, experiment: Mapping[str, Any], claim: Mapping[str, Any], labels: Mapping[str, str]
 ) -> list[Comparison]:
     """Each of ``methods`` has its highest true loss of the sweep at ``value``: the worst of the others minus it."""
-    losses = _swept(records, experiment)
-    others = [value for value in losses[claim["methods"][0]] if value != claim["value"]]
     return [
-        Comparison(
-            f"{labels[method]}: worst other − at {claim['value']:g}",
-            _of_means(
-                losses[method][[claim["value"], *others]].to_numpy(),
-                lambda means: means[:, 1:].max(axis=1) - means[:, 0],
-            ),
-        )
-        for method in claim["methods"]
+        Comparison(f"{labels[method]}: worst other − at {claim['value']:g}", _from_lowest(-values))
+        for method, values in _with_value_first(records, experiment, claim)
     ]
 
 
@@ -358,6 +342,20 @@ def _swept(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame
     ((parameter, _),) = experiment["sweep"].items()
     rows = with_swept(at_step(records, max(experiment["steps"])), experiment["sweep"])
     return by_image(rows, ["method", parameter], "true_loss")
+
+
+def _with_value_first(
+    records: pd.DataFrame, experiment: Mapping[str, Any], claim: Mapping[str, Any]
+) -> list[tuple[str, np.ndarray]]:
+    """Each of the claim's ``methods``, and its losses (images, values of the sweep), those at ``value`` first."""
+    losses = _swept(records, experiment)
+    others = [value for value in losses[claim["methods"][0]] if value != claim["value"]]
+    return [(method, losses[method][[claim["value"], *others]].to_numpy()) for method in claim["methods"]]
+
+
+def _from_lowest(values: np.ndarray) -> Estimate:
+    """The mean of the first column minus the lowest mean of the others, (images, columns)."""
+    return _of_means(values, lambda means: means[:, 0] - means[:, 1:].min(axis=1))
 
 
 def _mean(values: pd.Series | pd.DataFrame) -> Estimate:

@@ -150,6 +150,11 @@ class Codec:
             y = torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
             return Latents(y, self.model.h_a(y))
 
+    def latents_of(self, picture: Tensor, strip: int | None = None) -> Latents:
+        """Continuous latents of one picture (3, h, w) of any size, without a batch dimension; ``strip`` as above."""
+        latents = self.analyse(pad(picture)[None].to(self.device), strip)
+        return Latents(latents.y[0], latents.z[0])
+
     def _analyse_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
         top = max(0, start - HALO)
         y = self.model.g_a(x[:, :, top * LATENT_STRIDE : (stop + HALO) * LATENT_STRIDE])

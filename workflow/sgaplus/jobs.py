@@ -299,13 +299,7 @@ class _Chunk:
     @cached_property
     def unrefined(self) -> dict[str, bytes]:
         """The bitstream of each image without refinement, by name."""
-        from sgaplus.codec import Latents, pad
-
-        found = {}
-        for name, picture in self.pictures.items():
-            latents = self.codec.analyse(pad(picture)[None].to(self.codec.device))
-            found[name] = self.encode(name, Latents(latents.y[0], latents.z[0]))
-        return found
+        return {name: self.encode(name, self.codec.latents_of(picture)) for name, picture in self.pictures.items()}
 
     def encode(self, name: str, latents: Latents) -> bytes:
         """An image's bitstream; empty, with a warning, if its latents have grown too large for one."""

@@ -193,7 +193,10 @@ def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
         SgaplusError: the refinement fails, or its latents can't be coded.
     """
     codec = model.codec_on(settings.device)
-    latents = _refined(name, pixels, codec, lmbda, settings) if settings.steps else _plain(pixels, codec)
+    if settings.steps:
+        latents = _refined(name, pixels, codec, lmbda, settings)
+    else:
+        latents = codec.latents_of(as_tensor(pixels), STRIP)
     height, width, _ = pixels.shape
     data = model.coder.encode(latents, width, height)
     decoded, _ = model.coder.decode(data, name)
@@ -205,11 +208,6 @@ def _refined(name: str, pixels: np.ndarray, codec: Codec, lmbda: float, settings
     plan = Plan(lmbda, settings.steps, record, settings.seed, keep_best=True)
     (outcome,) = refine(codec, [(name, as_tensor(pixels))], settings.method, plan, name)
     return outcome.latents
-
-
-def _plain(pixels: np.ndarray, codec: Codec) -> Latents:
-    latents = codec.analyse(Batch.of([as_tensor(pixels).to(codec.device)]).x, STRIP)
-    return Latents(latents.y[0], latents.z[0])
 
 
 def psnr_of(original: np.ndarray, decoded: np.ndarray) -> float:

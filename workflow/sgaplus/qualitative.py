@@ -51,12 +51,11 @@ def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:
 def unrefined(codec: Codec, picture: np.ndarray) -> np.ndarray:
     """What the base model makes of a picture, both uint8 (height, width, 3)."""
     from sgaplus.bitstream import Coder
-    from sgaplus.codec import Latents, as_tensor, pad
+    from sgaplus.codec import as_tensor
 
     height, width = picture.shape[:2]
-    latents = codec.analyse(pad(as_tensor(picture))[None])
     coder = Coder(codec)
-    return coder.reconstruct(coder.round(Latents(latents.y[0], latents.z[0])), width, height)
+    return coder.reconstruct(coder.round(codec.latents_of(as_tensor(picture))), width, height)
 
 
 def caption(title: str, row: pd.Series) -> str:
