@@ -50,6 +50,22 @@ def test_peak_memory_counts_the_same_twice():
     assert second > 0.8 * first > 0.8 * 150e6
 
 
+def test_memory_that_is_kept_is_neither_faulted_in_again_nor_hidden():
+    import resource
+    import sys
+
+    if not sys.platform.startswith("linux"):
+        pytest.skip("glibc's own")
+    devices.keep_memory()
+    for _ in range(3):
+        torch.ones(5_000_000)  # 20 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(5_000_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 10_000  # of 49000 pages
+    assert devices.peak_memory(lambda: torch.ones(50_000_000), torch.device("cpu")) > 190e6
+
+
 def test_a_job_gets_the_gpus_that_it_asked_for_and_no_more_than_there_are(monkeypatch):
     assert devices.granted("cpu", 4) == [torch.device("cpu")]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

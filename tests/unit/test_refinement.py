@@ -249,6 +249,35 @@ def test_working_memory_is_measured_and_grows_with_the_widths(codec):
     assert wide > 2 * narrow
 
 
+def test_small_images_need_no_trial_and_a_codec_needs_one_for_a_rounding(codec, images, monkeypatch):
+    fresh = Codec(codec.model)
+    trials = []
+    monkeypatch.setattr(refinement, "_trial_step", lambda *arguments: trials.append(arguments[1:]))
+    refine(fresh, images, SSL, Plan(0.01, 0))
+    assert trials == []
+    for _ in range(2):
+        refine(fresh, images, SSL, Plan(0.01, 0, memory_bytes=10**6))
+    refine(fresh, images, Method(SSL.rounding, lr=1.0), Plan(0.01, 0, memory_bytes=10**6))
+    assert [method for method, _ in trials] == [SSL, SSL]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_step_takes_more_memory_than_is_granted_without_a_trial(precision):
+    for channels in (16, 64):
+        model = Hyperprior.of(MeanScaleHyperprior(channels, channels).state_dict())
+        for method in (SSL, METHODS["linear3"]):
+            assert bytes_per_pixel(Codec(model, precision=precision), method) < refinement.LAVISH * channels
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+def test_nothing_is_decoded_between_records(codec, images, monkeypatch, steps):
+    decoded = []
+    measure = Codec.measure
+    monkeypatch.setattr(Codec, "measure", lambda *arguments: decoded.append(1) or measure(*arguments))
+    refine(codec, images[:1], SSL, Plan(0.01, steps, frozenset({2})))
+    assert len(decoded) == 3
+
+
 def test_a_budget_lowers_the_peak(picture):
     wide = Codec(Hyperprior.of(MeanScaleHyperprior(64, 64).state_dict()))
     images = [(str(i), picture(256, 256, i)) for i in range(16)]

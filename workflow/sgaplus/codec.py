@@ -12,17 +12,22 @@ The network is in ``hyperprior``; here it meets images: padding, batches, strips
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn.functional import pad as torch_pad
 from torch.utils.checkpoint import checkpoint
 
+from sgaplus.devices import fast_precision
 from sgaplus.hyperprior import Hyperprior, load_state
 from sgaplus.metrics import PEAK
+from sgaplus.synthesis import Synthesis
 
 STRIDE = 64
 """Height and width of what the transforms see are multiples of this."""
@@ -117,20 +122,40 @@ def pad(image: Tensor) -> Tensor:
 
 
 class Codec:
-    """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights."""
+    """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights.
 
-    def __init__(self, model: Hyperprior, device: torch.device | None = None) -> None:
+    Args:
+        model: The model; what is analysed, measured or coded uses its own precision.
+        device: Where it computes; None for the CPU.
+        precision: Of the synthesis that ``distortion`` differentiates: ``float32`` (the model's own),
+            ``bfloat16`` for the layers that bear it, or ``auto`` for bfloat16 where the device is
+            faster in it.
+    """
+
+    def __init__(self, model: Hyperprior, device: torch.device | None = None, precision: str = "float32") -> None:
         self.device = device or torch.device("cpu")
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = fast_precision(self.device) if precision == "auto" else precision
+        self.step_bytes: dict[Hashable, float] = {}  # what refinement has measured, by rounding
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | None = None) -> Codec:
+    def load(cls, path: str | Path, device: torch.device | None = None, precision: str = "float32") -> Codec:
         """Read a model file.
 
         Raises:
             CodecError: missing, not a state dict, or of another architecture.
         """
-        return cls(Hyperprior.of(load_state(path)), device)
+        return cls(Hyperprior.of(load_state(path)), device, precision)
+
+    @cached_property
+    def repeated(self) -> Synthesis:
+        """The synthesis that is differentiated."""
+        return Synthesis(self.model.g_s, torch.bfloat16 if self.precision == "bfloat16" else None)
+
+    @property
+    def channels(self) -> int:
+        """The widest of its layers between latents and pixels, in channels: N."""
+        return self.model.g_s[-1].in_channels
 
     @property
     def medians(self) -> Tensor:
@@ -177,37 +202,28 @@ class Codec:
         """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
         return self.model.g_s(y)
 
-    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None, clamp: bool = False) -> Tensor:
-        """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,).
+    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None) -> Tensor:
+        """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,), differentiable in ``y``.
 
         Args:
             batch: The originals.
             y: Latents, relaxed or rounded.
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
-            clamp: Clamp the reconstruction to [0, 1], as a decoder does.
         """
+        return self._distortion(batch, y, strip, self.repeated)
+
+    def _distortion(self, batch: Batch, y: Tensor, strip: int | None, synthesis: Callable[[Tensor], Tensor]) -> Tensor:
         spans = _spans(y.shape[2], strip)
         if len(spans) == 1:
-            error = self._squared_error(batch, y, *spans[0], clamp)
+            error = _squared_error(synthesis, batch, y, *spans[0])
         else:
             parts = [
-                checkpoint(self._squared_error, batch, y, *span, clamp, use_reentrant=False, preserve_rng_state=False)
+                checkpoint(_squared_error, synthesis, batch, y, *span, use_reentrant=False, preserve_rng_state=False)
                 for span in spans
             ]
             error = torch.stack(parts).sum(dim=0)
         return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
-
-    def _squared_error(self, batch: Batch, y: Tensor, start: int, stop: int, clamp: bool) -> Tensor:
-        """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
-        top = max(0, start - HALO)
-        x_hat = self.synthesise(y[:, :, top : stop + HALO])
-        x_hat = x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
-        rows = slice(start * LATENT_STRIDE, stop * LATENT_STRIDE)
-        error = ((x_hat.clamp(0, 1) if clamp else x_hat) - batch.x[:, :, rows]).square()
-        if batch.mask is not None:
-            error = error * batch.mask[:, :, rows]
-        return error.sum(dim=(1, 2, 3))
 
     def round(self, latents: Latents) -> Latents:
         """What a bitstream would carry: z rounded around the medians, y around its means."""
@@ -224,8 +240,35 @@ class Codec:
             return Measurement(
                 self.bits_y(rounded.y, scales, means) / batch.pixels,
                 self.bits_z(rounded.z) / batch.pixels,
-                self.distortion(batch, rounded.y, strip, clamp=True),
+                self._distortion(batch, rounded.y, strip, lambda y: self.synthesise(y).clamp(0, 1)),
             )
+
+
+def _squared_error(synthesis: Callable[[Tensor], Tensor], batch: Batch, y: Tensor, start: int, stop: int) -> Tensor:
+    """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
+    top = max(0, start - HALO)
+    x_hat = synthesis(y[:, :, top : stop + HALO])
+    x_hat = x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+    rows = slice(start * LATENT_STRIDE, stop * LATENT_STRIDE)
+    mask = None if batch.mask is None else batch.mask[:, :, rows]
+    return _SumOfSquares.apply(x_hat, batch.x[:, :, rows], mask)
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Sum of (x_hat - x)^2 where the mask is 1, (B,), in few passes over memory."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x_hat: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        error = x_hat - x
+        if mask is not None:
+            error *= mask
+        ctx.save_for_backward(error)
+        return error.square().sum(dim=(1, 2, 3))
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (error,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return error * (2 * gradient[:, None, None, None]), None, None
 
 
 def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:

@@ -98,7 +98,8 @@ class Bottleneck(nn.Module):
         """Estimated bits of hyper-latents (B, channels, h, w) per image, (B,)."""
         per_channel = z.transpose(0, 1)
         values = per_channel.reshape(z.shape[1], 1, -1)
-        likelihood = self.logits(values + 0.5).sigmoid() - self.logits(values - 0.5).sigmoid()
+        upper, lower = self.logits(torch.cat((values + 0.5, values - 0.5), dim=2)).sigmoid().chunk(2, dim=2)
+        likelihood = upper - lower
         return _bits(likelihood.reshape(per_channel.shape).transpose(0, 1))
 
     def logits(self, x: Tensor) -> Tensor:

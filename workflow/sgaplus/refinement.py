@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from sgaplus import rounding
 from sgaplus.codec import HALO, LATENT_STRIDE, Batch, Codec, Latents, Measurement, padded_size
-from sgaplus.devices import Meter, peak_memory
+from sgaplus.devices import Meter, keep_memory, peak_memory
 from sgaplus.errors import ConfigError, RefinementError
 from sgaplus.metrics import psnr
 from sgaplus.optimizers import OPTIMIZERS
@@ -41,6 +41,9 @@ Row = dict[str, Any]
 
 TRIAL_SIDE = 512
 """Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
+
+LAVISH = 24
+"""More bytes than a step takes per padded pixel and channel of the synthesis."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,8 @@ def refine(
         raise RefinementError(
             "two images have one name; names seed random streams and identify results, so rename one."
         )
+    if codec.device.type == "cpu":
+        keep_memory()
     done: dict[str, Refined] = {}
     batches = list(_batches(codec, images, method, plan))
     with tqdm(total=plan.steps * len(images), desc=label, unit="image-step", mininterval=1, smoothing=0.1) as bar:
@@ -193,25 +198,58 @@ def _refine_batch(
     strip: int | None,
     bar: tqdm,
 ) -> list[Refined]:
-    latents = codec.analyse(batch.x, strip)
-    latents = Latents(latents.y.requires_grad_(), latents.z.requires_grad_())
-    streams = [random_stream(plan.seed, name, codec.device) for name in names]
-    optimizer = OPTIMIZERS[method.optimizer]([latents.y, latents.z])
+    descent = Descent(codec, names, batch, method, plan, strip)
+    latents = descent.latents
     record = _Record(names, method, plan, codec.device)
     for step in range(plan.steps + 1):
-        tau = method.temperature(step)
-        loss = method_loss(codec, batch, latents, method.rounding, tau, plan.lmbda, streams, strip)
+        loss = descent.loss(step)
         record.watch(step, loss.detach())
         if step in plan.record_at or step in (0, plan.steps):
             record.add(step, loss.detach(), codec.measure(batch, latents, strip), latents)
             bar.set_postfix_str(f"true loss {record.mean_true_loss():.4f}", refresh=False)
         if step == plan.steps:
             break
-        optimizer.zero_grad()
-        loss.sum().backward()
-        optimizer.step(method.learning_rate(step, plan.steps))
+        descent.step(step, loss)
         bar.update(len(names))
     return record.outcome(latents)
+
+
+class Descent:
+    """The latents of a batch on their way.
+
+    Args:
+        codec: The frozen codec.
+        names: The images' names.
+        batch: The images.
+        method: Rounding, temperature and optimiser.
+        plan: Target, number of steps, seed.
+        strip: Latent rows synthesised at once; None for all.
+
+    Attributes:
+        latents: Where they are; leaves, changed in place.
+    """
+
+    def __init__(
+        self, codec: Codec, names: Sequence[str], batch: Batch, method: Method, plan: Plan, strip: int | None = None
+    ) -> None:
+        self.codec, self.batch, self.method, self.plan, self.strip = codec, batch, method, plan, strip
+        start = codec.analyse(batch.x, strip)
+        self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
+        self.streams = [random_stream(plan.seed, name, codec.device) for name in names]
+        self.optimizer = OPTIMIZERS[method.optimizer]([self.latents.y, self.latents.z])
+
+    def loss(self, step: int) -> Tensor:
+        """Each image's method loss before a step, (B,); draws the step's random numbers."""
+        tau, lmbda = self.method.temperature(step), self.plan.lmbda
+        return method_loss(
+            self.codec, self.batch, self.latents, self.method.rounding, tau, lmbda, self.streams, self.strip
+        )
+
+    def step(self, step: int, loss: Tensor) -> None:
+        """Move the latents along the gradient of a loss."""
+        self.optimizer.zero_grad()
+        loss.sum().backward()
+        self.optimizer.step(self.method.learning_rate(step, self.plan.steps))
 
 
 def method_loss(
@@ -330,9 +368,10 @@ def _batches(
     groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
     for name, picture in images:
         groups.setdefault(padded_size(*picture.shape[1:]), []).append((name, picture))
-    per_pixel = bytes_per_pixel(codec, method)
     for (height, width), members in groups.items():
-        size, strip = fit(height, width, per_pixel, plan.memory_bytes)
+        size, strip = len(members), None
+        if height * width * size * LAVISH * codec.channels > plan.memory_bytes:
+            size, strip = fit(height, width, bytes_per_pixel(codec, method), plan.memory_bytes)
         cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{min(size, len(members))} at once"
         logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
         for i in range(0, len(members), size):
@@ -356,8 +395,14 @@ def fit(height: int, width: int, per_pixel: float, budget: int) -> tuple[int, in
 def bytes_per_pixel(codec: Codec, method: Method) -> float:
     """Working memory of one step per padded pixel, measured on a trial image of :data:`TRIAL_SIDE`.
 
-    It is proportional to the pixels, so one trial serves images of every size.
+    It is proportional to the pixels, so one trial serves images of every size, and the codec keeps it.
     """
+    if method.rounding not in codec.step_bytes:
+        codec.step_bytes[method.rounding] = _measured_bytes(codec, method)
+    return codec.step_bytes[method.rounding]
+
+
+def _measured_bytes(codec: Codec, method: Method) -> float:
     _trial_step(codec, method, 64)  # once-only costs, such as thread pools, are not the step's own
     return max(1.0, peak_memory(lambda: _trial_step(codec, method, TRIAL_SIDE), codec.device) / TRIAL_SIDE**2)
 

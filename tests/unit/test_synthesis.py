@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, conv_transpose2d, pixel_shuffle
+
+from sgaplus.codec import Batch, Codec
+from sgaplus.hyperprior import Hyperprior
+from sgaplus.synthesis import Synthesis, _subpixel
+
+
+@pytest.fixture(scope="module")
+def g_s():
+    """A transform with weights away from their initial values, in float64."""
+    model = Hyperprior(8, 12)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.g_s.parameters():
+            weight.copy_(0.1 * torch.rand(weight.shape, generator=generator) + 0.01)
+        for layer in model.g_s[::2]:
+            layer.weight.sub_(0.06)
+        for layer in model.g_s[1::2]:
+            layer.gamma.data = layer.gamma.data[:, :, None, None]
+    return model.g_s.double().requires_grad_(False)
+
+
+def values_and_gradient(transform, y):
+    y = y.clone().requires_grad_()
+    x_hat = transform(y)
+    (x_hat - 0.5).square().sum().backward()
+    return x_hat.detach(), y.grad
+
+
+@pytest.fixture
+def y():
+    return 5 * torch.randn(2, 12, 4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_it_and_its_gradient_are_those_of_the_models_own_transform(g_s, y):
+    torch.testing.assert_close(values_and_gradient(Synthesis(g_s), y), values_and_gradient(g_s, y))
+
+
+def test_the_subpixel_convolution_is_the_transposed_one():
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 5, 6, 7, generator=generator, dtype=torch.float64)
+    kernel = torch.randn(5, 3, 5, 5, generator=generator, dtype=torch.float64)
+    shuffled = pixel_shuffle(conv2d(x, _subpixel(kernel), padding=1), 2)
+    torch.testing.assert_close(shuffled, conv_transpose2d(x, kernel, None, 2, 2, 1))
+
+
+def test_in_bfloat16_it_is_close_and_its_outputs_keep_the_precision_of_the_latents(g_s, y):
+    single = g_s.float()
+    exact, exact_gradient = values_and_gradient(single, y.float())
+    x_hat, gradient = values_and_gradient(Synthesis(single, torch.bfloat16), y.float())
+    assert x_hat.dtype == gradient.dtype == torch.float32
+    assert 0 < (x_hat - exact).norm() < 0.02 * exact.norm()
+    assert (gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
+
+
+def test_a_codec_in_bfloat16_measures_and_codes_in_float32(codec, picture):
+    narrow = Codec(codec.model, precision="bfloat16")
+    batch = Batch.of([picture(64, 128)])
+    latents = codec.analyse(batch.x)
+    assert narrow.measure(batch, narrow.analyse(batch.x)) == codec.measure(batch, latents)
+    assert narrow.distortion(batch, latents.y) != codec.distortion(batch, latents.y)
+    assert narrow.distortion(batch, latents.y).item() == pytest.approx(
+        codec.distortion(batch, latents.y).item(), rel=0.02
+    )
+    assert all(weight.dtype == torch.float32 for weight in narrow.model.parameters())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_strips_of_latents_give_the_gradient_of_the_whole(codec, picture, precision):
+    same = Codec(codec.model, precision=precision)
+    batch = Batch.of([picture(300, 100)])
+    y = codec.analyse(batch.x).y
+    gradients = []
+    for strip in (None, 3):
+        whole = y.clone().requires_grad_()
+        same.distortion(batch, whole, strip).sum().backward()
+        gradients.append(whole.grad)
+    assert (gradients[1] - gradients[0]).norm() < 1e-3 * gradients[0].norm()
