@@ -276,7 +276,7 @@ def test_a_misspelt_key_is_named_and_the_right_one_suggested(place, right):
 def test_a_key_unlike_any_is_answered_with_all_of_them():
     message = refusal(small(**{"refinement.zzz": 1}))
     assert "Did you mean" not in message
-    assert "images_per_job, memory_mb, record_every, refinements_per_job, threads" in message
+    assert "images_per_job, memory_mb, precision, record_every, refinements_per_job, threads" in message
 
 
 @pytest.mark.parametrize(

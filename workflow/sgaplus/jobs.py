@@ -241,11 +241,12 @@ def refine_chunk(
     from sgaplus.codec import Codec
 
     torch.set_num_threads(threads)
-    codec = Codec.load(model, devices.resolve(device))
+    codec = Codec.load(model, devices.resolve(device), options["precision"])
     members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
     parts = [(image.name, image.sha256, image.left, image.top, image.width, image.height) for image in members]
     sources: dict[str, Any] = {"model": sha256(model), "images": parts, "code": code}
     sources |= {"device": codec.device.type, "record_every": options["record_every"], "lmbda": model_lmbda}
+    sources |= {"precision": codec.precision}
     work = _Chunk(codec, members, model_lmbda, options, failed)
     kept = [_kept(outputs["records"], sources | dict(refinement)) for refinement in refinements]
     for refinement, place in zip(refinements, kept, strict=True):

@@ -61,7 +61,7 @@ class Model:
 
 @cache
 def _codec(path: Path, device: torch.device) -> Codec:
-    return Codec.load(path, device)
+    return Codec.load(path, device, "auto")
 
 
 @cache
