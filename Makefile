@@ -42,7 +42,7 @@ lint: install
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
-# training against the plain loop of a CompressAI user
+# training and refinement against the plain loops of a CompressAI user
 bench: install
 	$(BIN)/python -m sgaplus.benchmarks
 

@@ -17,15 +17,29 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sgaplus import images
+from sgaplus.codec import as_tensor
 from sgaplus.crops import Crops
 from sgaplus.devices import describe, resolve
 from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
+from sgaplus.refinement_benchmark import (
+    MODELS,
+    PRECISION,
+    REFINEMENT,
+    STARTUP,
+    compare,
+    photographs,
+    precisions,
+    startup,
+)
 from sgaplus.training import Recipe, Trainer, fresh_model
 
 TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio", "batches_per_second")
 """Columns of the training benchmark. ``ratio`` is to the plain loop; ``batches_per_second`` is how many batches one
 process decodes from JPEG files."""
+
+MODEL = MODELS / "small_lmbda0.01.pth"
+"""Whose function the models have that refinement is measured with, whatever their widths."""
 
 Step = Callable[[int, Tensor], object]
 
@@ -110,9 +124,35 @@ def training(
     return rows
 
 
+def refinement(options: argparse.Namespace, device: torch.device) -> None:
+    """Measure refinement and its start-up, and write refinement.csv and startup.csv."""
+    cases = [(width, 256, 256, 1) for width in options.refined]
+    cases += [(192, 512, 768, 1), (192, 256, 256, options.images)] if 192 in options.refined else []
+    rows = [row for case in cases for row in compare(case, MODEL, 0.01, device, options.precision, options.seconds)]
+    write_csv(rows, REFINEMENT, options.output / "refinement.csv")
+    write_csv(startup(device), STARTUP, options.output / "startup.csv")
+
+
+def precision(options: argparse.Namespace, device: torch.device) -> None:
+    """Compare the results of the precisions, and write precision.csv."""
+    files = images.index({"path": options.photographs}) if options.photographs else []
+    pictures = [(file.name, as_tensor(file.read())[:, :256, :256]) for file in files[: options.images]]
+    pictures = pictures or [(str(i), picture) for i, picture in enumerate(photographs(256, 256, options.images))]
+    rows = precisions(pictures, options.steps, range(3), device)
+    write_csv(rows, PRECISION, options.output / "precision.csv")
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, and write results/bench/training.csv."""
-    parser = argparse.ArgumentParser(description="Compare training with the plain loop of a CompressAI user.")
+    """Measure, print, and write training.csv, refinement.csv and others to results/bench."""
+    parser = argparse.ArgumentParser(description="Compare training and refinement with a CompressAI user's loops.")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        default=["training", "refinement"],
+        help="training, refinement, or precision: whether bfloat16 ends where float32 does, an hour on two cores "
+        "(default: the first two)",
+    )
     parser.add_argument(
         "--widths", type=int, nargs="+", default=[48, 64, 128, 192], help="N = M (default: %(default)s)"
     )
@@ -120,10 +160,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--crop", type=int, default=256, help="side in pixels (default: %(default)s, the paper's)")
     parser.add_argument("--seconds", type=float, default=10.0, help="time of each measurement (default: %(default)s)")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--output", type=Path, default=Path("results/bench/training.csv"))
+    parser.add_argument("--refined", type=int, nargs="+", default=[64, 128, 192, 256], help="N = M for refinement")
+    parser.add_argument("--images", type=int, default=4, help="images of a refined batch (default: %(default)s)")
+    parser.add_argument("--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="of the engine")
+    parser.add_argument("--photographs", type=Path, help="folder of images whose corners compare the precisions")
+    parser.add_argument("--steps", type=int, default=500, help="of each of those (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     options = parser.parse_args(arguments)
-    rows = training(options.widths, options.batch, options.crop, resolve(options.device), options.seconds)
-    write_csv(rows, TRAINING, options.output)
+    for part in options.parts:
+        if part not in ("training", "refinement", "precision"):
+            parser.error(f"there is no part {part!r}; parts are training, refinement and precision")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = resolve(options.device)
+    if "training" in options.parts:
+        rows = training(options.widths, options.batch, options.crop, device, options.seconds)
+        write_csv(rows, TRAINING, options.output / "training.csv")
+    if "refinement" in options.parts:
+        refinement(options, device)
+    if "precision" in options.parts:
+        precision(options, device)
     print(f"Written to {options.output}")
 
 

@@ -1,0 +1,209 @@
+"""The speed of refinement against the plain loop's, its start-up, and what its precision costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sgaplus import images, rounding
+from sgaplus.codec import Batch, Codec, Latents, as_tensor
+from sgaplus.devices import describe, keep_memory
+from sgaplus.hyperprior import Hyperprior, load_state
+from sgaplus.plain import PlainRefinement
+from sgaplus.refinement import Descent, Method, Plan, refine
+from sgaplus.rounding import Temperature
+from sgaplus.training import Recipe, start_model
+
+REFINEMENT = (
+    *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),
+)
+"""Columns of the benchmark. ``steps_per_second`` counts the steps of each image; ``ratio`` is to the plain loop;
+``limit_share`` is the share of the device's measured rate of matrix products, if the synthesis transform's forward
+and backward pass were all there is to compute; ``true_loss`` is that after the timed steps, the same number in both
+loops, measured in float32, as the mean over the images."""
+
+STARTUP = ("device", "torch_seconds", "own_seconds")
+"""Columns of the start-up: importing torch, and from there to the end of the first step."""
+
+PRECISION = ("device", "lmbda", "seed", "float32", "bfloat16", "difference")
+"""Columns of the comparison of precisions: final true losses, measured in float32, and their relative difference."""
+
+MODELS = Path(__file__).parents[1] / "models"
+ROUNDS = 5
+TAPS = 25
+
+SSL = Method(rounding.make("ssl"))
+
+Row = dict[str, str | int | float]
+Case = tuple[int, int, int, int]
+"""Channels N = M, height, width, batch."""
+
+
+def photographs(height: int, width: int, count: int) -> list[Tensor]:
+    """Photographs that ship with scikit-image, scaled and shifted: (3, height, width) in [0, 1]."""
+    names = ["astronaut.png", "coffee.png"]
+    found = [image.read() for image in images.index({"package": "skimage.data", "files": names})]
+    scaled = [np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)) for pixels in found]
+    return [as_tensor(np.roll(scaled[i % 2], 64 * (i // 2), axis=1)) for i in range(count)]
+
+
+def synthesis_operations(channels: int, pixels: int) -> float:
+    """Additions and multiplications of the synthesis transform, forward and backward to the latents, N = M."""
+    kernels = TAPS * channels**2 * (1 / 256 + 1 / 64 + 1 / 16) + TAPS * channels * 3 / 4
+    norms = channels**2 * (1 / 64 + 1 / 16 + 1 / 4)
+    return 4 * pixels * (kernels + norms)
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of a matrix product, the best of five."""
+    side = 8192 if device.type == "cuda" else 1024
+    matrix = torch.randn(side, side, device=device).to(dtype)
+    return 2 * side**3 / min(seconds(lambda: matrix @ matrix, device) for _ in range(5))
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of some work."""
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def repeat(work: Callable[[], object], times: int) -> None:
+    """Do it several times."""
+    for _ in range(times):
+        work()
+
+
+def compare(case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float) -> list[Row]:
+    """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
+
+    Args:
+        case: What to refine.
+        model: Whose function the measured models have, widened to the case's channels.
+        lmbda: Target lambda.
+        device: Where.
+        precision: Of the engine.
+        budget: Seconds to spend.
+    """
+    if device.type == "cpu":
+        keep_memory()  # as refine does; the plain loop profits too
+    channels, height, width, count = case
+    wide = start_model(Recipe(lmbda, channels, channels, steps=1), model).eval().to(device)
+    codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
+    pictures = [picture.to(device) for picture in photographs(height, width, count)]
+    batch = Batch.of(pictures)
+    plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
+    descent = Descent(codec, [str(i) for i in range(count)], batch, SSL, Plan(lmbda, 2000))
+    taken = [0, 0]
+
+    def plain_step() -> None:
+        for loop in plain:
+            loop.step(taken[0])
+        taken[0] += 1
+
+    def engine_step() -> None:
+        descent.step(taken[1], descent.loss(taken[1]))
+        taken[1] += 1
+
+    loops = (plain_step, engine_step)
+    for loop in loops:
+        loop()  # once-only costs
+    each = max(1, round(budget / ROUNDS / sum(seconds(loop, device) for loop in loops)))
+    speeds, limits = [], []
+    dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
+    for _ in range(ROUNDS):
+        times = [seconds(partial(repeat, loop, each), device) for loop in loops]
+        speeds.append([count * each / spent for spent in times])
+        limits.append(matrix_rate(device, dtype) / synthesis_operations(channels, height * width))
+    ratios = [engine / plain for plain, engine in speeds]
+    plainly = Latents(torch.cat([loop.y for loop in plain]).detach(), torch.cat([loop.z for loop in plain]).detach())
+    rows: list[Row] = []
+    for k, (loop_name, latents) in enumerate((("plain", plainly), ("engine", descent.latents))):
+        measured = codec.measure(batch, latents)
+        row: Row = {
+            "device": str(describe()["gpus" if device.type == "cuda" else "processor"]),
+            "n": channels,
+            "height": height,
+            "width": width,
+            "batch": count,
+            "loop": loop_name,
+            "steps_per_second": round(median([pair[k] for pair in speeds]), 4),
+            "ratio": round(median(ratios), 3) if k else 1.0,
+            "limit_share": round(median([pair[k] / limit for pair, limit in zip(speeds, limits, strict=True)]), 3),
+            "true_loss": (measured.bpp + lmbda * measured.mse).mean().item(),
+        }
+        rows.append(row)
+        print(
+            f"N = M = {channels}, {count} of {width}x{height}: {loop_name:>6} {row['steps_per_second']:8.3f} steps/s, "
+            f"ratio {row['ratio']:5.2f}, {row['limit_share']:4.0%} of the limit, "
+            f"true loss {row['true_loss']:.4f} after {taken[k]} steps",
+            flush=True,
+        )
+    return rows
+
+
+def startup(device: torch.device) -> list[Row]:
+    """The time that a fresh process takes to its first step on a small model and image."""
+    code = f"""
+import time; start = time.perf_counter()
+import torch; imported = time.perf_counter()
+from sgaplus import images, records, rounding, streams
+from sgaplus.codec import Batch, Codec, as_tensor
+from sgaplus.refinement import Descent, Method, Plan
+codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
+picture = as_tensor(images.index({{"package": "skimage.data", "files": ["astronaut.png"]}})[0].read())
+batch = Batch.of([picture.to(codec.device)])
+descent = Descent(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
+descent.step(0, descent.loss(0))
+print(imported - start, time.perf_counter() - imported)
+"""
+    runs = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True) for _ in range(3)]
+    imported, own = np.median([[float(value) for value in run.stdout.split()] for run in runs], axis=0)
+    print(
+        f"start-up: importing torch {imported:.2f} s, from there to the end of the first step {own:.2f} s", flush=True
+    )
+    return [dict(zip(STARTUP, (device.type, round(float(imported), 3), round(float(own), 3)), strict=True))]
+
+
+def precisions(
+    pictures: Sequence[tuple[str, Tensor]], steps: int, seeds: Sequence[int], device: torch.device
+) -> list[Row]:
+    """Final true losses in float32 and bfloat16, for each model that ships, target and seed.
+
+    Args:
+        pictures: Names and images, (3, h, w) in [0, 1].
+        steps: Steps of each refinement; the temperature falls as far in them as in the paper's 2000.
+        seeds: Seeds.
+        device: Where.
+    """
+    method = Method(rounding.make("ssl"), Temperature(1.0, 2 / steps))
+    rows: list[Row] = []
+    for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
+        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISION[3:5]]
+        for seed in seeds:
+            plan = Plan(_lmbda(file), steps, seed=seed)
+            ends = [
+                float(np.mean([one.rows[-1]["true_loss"] for one in refine(codec, pictures, method, plan)]))
+                for codec in codecs
+            ]
+            values = (device.type, plan.lmbda, seed, ends[0], ends[1], ends[1] / ends[0] - 1)
+            rows.append(dict(zip(PRECISION, values, strict=True)))
+        mean = np.mean([float(row["difference"]) for row in rows[-len(seeds) :]])
+        print(f"lambda {plan.lmbda:g}: bfloat16 ends {mean:+.4%} from float32, over {len(seeds)} seeds", flush=True)
+    return rows
+
+
+def _lmbda(file: Path) -> float:
+    return float(file.stem.rpartition("lmbda")[2])
