@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -225,6 +225,21 @@ class Codec:
             error = torch.stack(parts).sum(dim=0)
         return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
 
+    def aim(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
+        """The batch whose ``distortion`` is what the model's own precision gives for these latents, rounded.
+
+        A narrower precision shifts a flat part of an image by up to a fifth of a level, always alike, and
+        refinement would make up for what no decoder does. Images shifted as far cancel that near
+        the latents; their gradient is as good as before.
+        """
+        if self.precision == "float32":
+            return batch
+        with torch.no_grad():
+            y = self.round(latents).y
+            spans = _spans(y.shape[2], strip)
+            parts = [_rows(self.repeated, y, *span) - _rows(self.synthesise, y, *span) for span in spans]
+            return replace(batch, x=batch.x + torch.cat(parts, dim=2))
+
     def round(self, latents: Latents) -> Latents:
         """What a bitstream would carry: z rounded around the medians, y around its means."""
         with torch.no_grad():
@@ -246,12 +261,17 @@ class Codec:
 
 def _squared_error(synthesis: Callable[[Tensor], Tensor], batch: Batch, y: Tensor, start: int, stop: int) -> Tensor:
     """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
-    top = max(0, start - HALO)
-    x_hat = synthesis(y[:, :, top : stop + HALO])
-    x_hat = x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+    x_hat = _rows(synthesis, y, start, stop)
     rows = slice(start * LATENT_STRIDE, stop * LATENT_STRIDE)
     mask = None if batch.mask is None else batch.mask[:, :, rows]
     return _SumOfSquares.apply(x_hat, batch.x[:, :, rows], mask)
+
+
+def _rows(synthesis: Callable[[Tensor], Tensor], y: Tensor, start: int, stop: int) -> Tensor:
+    """Reconstruction in the pixels of latent rows start to stop."""
+    top = max(0, start - HALO)
+    x_hat = synthesis(y[:, :, top : stop + HALO])
+    return x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
 
 
 class _SumOfSquares(torch.autograd.Function):

@@ -42,6 +42,9 @@ Row = dict[str, Any]
 TRIAL_SIDE = 512
 """Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
 
+AIM_EVERY = 50
+"""Steps between corrections of what a narrower precision shifts."""
+
 LAVISH = 24
 """More bytes than a step takes per padded pixel and channel of the synthesis."""
 
@@ -233,6 +236,7 @@ class Descent:
         self, codec: Codec, names: Sequence[str], batch: Batch, method: Method, plan: Plan, strip: int | None = None
     ) -> None:
         self.codec, self.batch, self.method, self.plan, self.strip = codec, batch, method, plan, strip
+        self.aim = batch
         start = codec.analyse(batch.x, strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
         self.streams = [random_stream(plan.seed, name, codec.device) for name in names]
@@ -240,9 +244,11 @@ class Descent:
 
     def loss(self, step: int) -> Tensor:
         """Each image's method loss before a step, (B,); draws the step's random numbers."""
+        if step % AIM_EVERY == 0:
+            self.aim = self.codec.aim(self.batch, self.latents, self.strip)
         tau, lmbda = self.method.temperature(step), self.plan.lmbda
         return method_loss(
-            self.codec, self.batch, self.latents, self.method.rounding, tau, lmbda, self.streams, self.strip
+            self.codec, self.aim, self.latents, self.method.rounding, tau, lmbda, self.streams, self.strip
         )
 
     def step(self, step: int, loss: Tensor) -> None:
