@@ -27,7 +27,9 @@ from torch.utils.checkpoint import checkpoint
 from sgaplus.devices import fast_precision
 from sgaplus.hyperprior import Hyperprior, load_state
 from sgaplus.metrics import PEAK
-from sgaplus.synthesis import Synthesis
+from sgaplus.synthesis import Synthesis, phases
+
+Transform = Callable[[Tensor], Tensor]
 
 STRIDE = 64
 """Height and width of what the transforms see are multiples of this."""
@@ -68,6 +70,13 @@ class Batch:
     x: Tensor
     pixels: Tensor
     mask: Tensor | None
+
+    @cached_property
+    def phases(self) -> tuple[Tensor, Tensor | None]:
+        """Images and mask as the synthesis compares with them: (B, 12, H/2, W/2), (B, 12, H/2, W/2) or None."""
+        if self.mask is None:
+            return phases(self.x), None
+        return phases(self.x), phases(self.mask.expand_as(self.x))
 
     @classmethod
     def of(cls, images: list[Tensor]) -> Batch:
@@ -211,15 +220,17 @@ class Codec:
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
         """
-        return self._distortion(batch, y, strip, self.repeated)
+        return self._distortion(batch, y, strip, self.repeated.phases, *batch.phases)
 
-    def _distortion(self, batch: Batch, y: Tensor, strip: int | None, synthesis: Callable[[Tensor], Tensor]) -> Tensor:
+    def _distortion(
+        self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
+    ) -> Tensor:
         spans = _spans(y.shape[2], strip)
         if len(spans) == 1:
-            error = _squared_error(synthesis, batch, y, *spans[0])
+            error = _squared_error(synthesis, x, mask, y, *spans[0])
         else:
             parts = [
-                checkpoint(_squared_error, synthesis, batch, y, *span, use_reentrant=False, preserve_rng_state=False)
+                checkpoint(_squared_error, synthesis, x, mask, y, *span, use_reentrant=False, preserve_rng_state=False)
                 for span in spans
             ]
             error = torch.stack(parts).sum(dim=0)
@@ -255,23 +266,27 @@ class Codec:
             return Measurement(
                 self.bits_y(rounded.y, scales, means) / batch.pixels,
                 self.bits_z(rounded.z) / batch.pixels,
-                self._distortion(batch, rounded.y, strip, lambda y: self.synthesise(y).clamp(0, 1)),
+                self._distortion(
+                    batch, rounded.y, strip, lambda y: self.synthesise(y).clamp(0, 1), batch.x, batch.mask
+                ),
             )
 
 
-def _squared_error(synthesis: Callable[[Tensor], Tensor], batch: Batch, y: Tensor, start: int, stop: int) -> Tensor:
+def _squared_error(synthesis: Transform, x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> Tensor:
     """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
-    x_hat = _rows(synthesis, y, start, stop)
-    rows = slice(start * LATENT_STRIDE, stop * LATENT_STRIDE)
-    mask = None if batch.mask is None else batch.mask[:, :, rows]
-    return _SumOfSquares.apply(x_hat, batch.x[:, :, rows], mask)
+    scale = x.shape[2] // y.shape[2]
+    rows = slice(start * scale, stop * scale)
+    mask = None if mask is None else mask[:, :, rows]
+    return _SumOfSquares.apply(_rows(synthesis, y, start, stop), x[:, :, rows], mask)
 
 
-def _rows(synthesis: Callable[[Tensor], Tensor], y: Tensor, start: int, stop: int) -> Tensor:
+def _rows(synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
     """Reconstruction in the pixels of latent rows start to stop."""
     top = max(0, start - HALO)
-    x_hat = synthesis(y[:, :, top : stop + HALO])
-    return x_hat[:, :, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+    seen = y[:, :, top : stop + HALO]
+    x_hat = synthesis(seen)
+    scale = x_hat.shape[2] // seen.shape[2]
+    return x_hat[:, :, (start - top) * scale : (stop - top) * scale]
 
 
 class _SumOfSquares(torch.autograd.Function):

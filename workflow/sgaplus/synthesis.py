@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
-from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
+from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle
+
+PHASES = 2
+"""Even and odd rows, and columns, of an image: what the last layer makes of each input."""
 
 
 class Synthesis:
@@ -38,11 +41,20 @@ class Synthesis:
 
     def __call__(self, y: Tensor) -> Tensor:
         """Reconstruction (B, 3, H, W), not clamped, of latents (B, M, H/16, W/16), in the latents' precision."""
+        return pixel_shuffle(self.phases(y), PHASES)
+
+    def phases(self, y: Tensor) -> Tensor:
+        """The same as (B, 12, H/2, W/2), as :func:`phases` gives it of images, which saves sorting the pixels."""
         x = self.first(y).to(self.dtype)
         for norm, (kernel, bias) in zip(self.norms, self.kernels, strict=False):
             x = conv_transpose2d(_InverseGDN.apply(x, *norm), kernel, bias, 2, 2, 1)
         x = _InverseGDN.apply(x, *self.norms[-1])
-        return pixel_shuffle(_Last.apply(x, *self.last), 2)
+        return _Last.apply(x, *self.last)
+
+
+def phases(x: Tensor) -> Tensor:
+    """Images (B, C, H, W) as (B, 4 C, H/2, W/2): a channel for each parity of row and column."""
+    return pixel_unshuffle(x, PHASES).contiguous(memory_format=torch.channels_last)
 
 
 def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
