@@ -29,13 +29,13 @@ def test_the_benchmark_writes_both_loops_and_their_ratio(tmp_path, capsys):
 
 
 def test_the_refinement_benchmark_writes_both_loops_and_the_start(tmp_path, capsys):
-    options = "refinement --refined 48 --seconds 0.1 --device cpu --output"
+    options = "refinement --refined 64 --seconds 0.1 --device cpu --output"
     benchmarks.main([*options.split(), str(tmp_path)])
     with open(tmp_path / "refinement.csv") as file:
         plain, engine = csv.DictReader(file)
     assert (plain["loop"], engine["loop"]) == ("plain", "engine")
     assert {key: plain[key] for key in ("n", "height", "width", "batch")} == {
-        "n": "48",
+        "n": "64",
         "height": "256",
         "width": "256",
         "batch": "1",
@@ -45,7 +45,7 @@ def test_the_refinement_benchmark_writes_both_loops_and_the_start(tmp_path, caps
     with open(tmp_path / "startup.csv") as file:
         (row,) = csv.DictReader(file)
     assert float(row["own_seconds"]) > 0
-    assert "N = M = 48, 1 of 256x256" in capsys.readouterr().out
+    assert "N = M = 64, 1 of 256x256" in capsys.readouterr().out
 
 
 def test_the_precisions_are_compared_at_every_lambda(tmp_path):
