@@ -51,14 +51,32 @@ def test_step_zero_is_the_base_model(codec, images, name):
         assert first["true_loss"] == pytest.approx((base.bpp + 0.01 * base.mse).item(), rel=1e-4)
 
 
-def test_alone_in_a_batch_and_in_another_order_an_image_ends_the_same(codec, images):
-    plan = Plan(0.01, 25)
-    together = {one.name: one for one in refine(codec, images, SSL, plan)}
-    reversed_ = {one.name: one for one in refine(codec, images[::-1], SSL, plan)}
+@pytest.fixture
+def batches(monkeypatch):
+    """Batches on a CPU, as a GPU has them."""
+    monkeypatch.delitem(refinement.AT_ONCE, "cpu")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_alone_with_others_and_in_another_order_an_image_ends_the_same(codec, images, precision):
+    same = Codec(codec.model, precision=precision)
+    plan = Plan(0.01, 25, frozenset({10}))
+    together = {one.name: one for one in refine(same, images, SSL, plan)}
+    reversed_ = {one.name: one for one in refine(same, images[::-1], SSL, plan)}
     for name, image in images:
-        (alone,) = refine(codec, [(name, image)], SSL, plan)
+        (alone,) = refine(same, [(name, image)], SSL, plan)
         for other in (together[name], reversed_[name]):
-            assert other.rows[-1]["true_loss"] == pytest.approx(alone.rows[-1]["true_loss"], rel=1e-3)
+            assert rows_of(other) == rows_of(alone)
+            assert other.latents.y.equal(alone.latents.y)
+
+
+@pytest.mark.usefixtures("batches")
+def test_in_a_batch_an_image_ends_as_it_does_alone_but_for_the_order_of_sums(codec, images):
+    plan = Plan(0.01, 25)
+    for one in refine(codec, images, SSL, plan):
+        (alone,) = refine(codec, [(one.name, dict(images)[one.name])], SSL, plan)
+        assert one.rows[-1]["true_loss"] == pytest.approx(alone.rows[-1]["true_loss"], rel=1e-3)
+    assert {row["batch"] for one in refine(codec, images, SSL, Plan(0.01, 0)) for row in one.rows} == {1, 2}
 
 
 def test_outcomes_come_in_the_order_given(codec, images):
@@ -278,6 +296,7 @@ def test_nothing_is_decoded_between_records(codec, images, monkeypatch, steps):
     assert len(decoded) == 3
 
 
+@pytest.mark.usefixtures("batches")
 def test_a_budget_lowers_the_peak(picture):
     wide = Codec(Hyperprior.of(MeanScaleHyperprior(64, 64).state_dict()))
     images = [(str(i), picture(256, 256, i)) for i in range(16)]
@@ -297,6 +316,7 @@ def test_two_images_of_one_name_are_refused(codec, images):
         refine(codec, [images[0], images[0]], SSL, Plan(0.01, 1))
 
 
+@pytest.mark.usefixtures("batches")
 def test_a_small_budget_splits_the_batch_and_cuts_strips_without_changing_results(codec, picture):
     images = [(name, picture(256, 192, seed)) for seed, name in enumerate("abc")]
     roomy = refine(codec, images, SSL, Plan(0.01, 5))

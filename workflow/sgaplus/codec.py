@@ -12,7 +12,7 @@ The network is in ``hyperprior``; here it meets images: padding, batches, strips
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +27,7 @@ from torch.utils.checkpoint import checkpoint
 from sgaplus.devices import fast_precision
 from sgaplus.hyperprior import Hyperprior, load_state
 from sgaplus.metrics import PEAK
-from sgaplus.synthesis import Synthesis, phases
-
-Transform = Callable[[Tensor], Tensor]
+from sgaplus.synthesis import HyperSynthesis, Synthesis, Transform, phases
 
 STRIDE = 64
 """Height and width of what the transforms see are multiples of this."""
@@ -136,9 +134,9 @@ class Codec:
     Args:
         model: The model; what is analysed, measured or coded uses its own precision.
         device: Where it computes; None for the CPU.
-        precision: Of the synthesis that ``distortion`` differentiates: ``float32`` (the model's own),
-            ``bfloat16`` for the layers that bear it, or ``auto`` for bfloat16 where the device is
-            faster in it.
+        precision: Of what is differentiated, ``distortion`` and the gradient of ``entropy_parameters``:
+            ``float32`` (the model's own), ``bfloat16`` for the layers that bear it, or ``auto`` for
+            bfloat16 where the device is faster in it.
     """
 
     def __init__(self, model: Hyperprior, device: torch.device | None = None, precision: str = "float32") -> None:
@@ -157,9 +155,10 @@ class Codec:
         return cls(Hyperprior.of(load_state(path)), device, precision)
 
     @cached_property
-    def repeated(self) -> Synthesis:
-        """The synthesis that is differentiated."""
-        return Synthesis(self.model.g_s, torch.bfloat16 if self.precision == "bfloat16" else None)
+    def _repeated(self) -> tuple[Synthesis, HyperSynthesis]:
+        """The transforms that are differentiated."""
+        narrow = torch.bfloat16 if self.precision == "bfloat16" else None
+        return Synthesis(self.model.g_s, narrow), HyperSynthesis(self.model.h_s, narrow)
 
     @property
     def channels(self) -> int:
@@ -196,7 +195,7 @@ class Codec:
 
     def entropy_parameters(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Scales and means of the latents given (relaxed or rounded) hyper-latents."""
-        scales, means = self.model.h_s(z).chunk(2, dim=1)
+        scales, means = self._repeated[1](z).chunk(2, dim=1)
         return scales, means
 
     def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
@@ -220,7 +219,7 @@ class Codec:
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
         """
-        return self._distortion(batch, y, strip, self.repeated.phases, *batch.phases)
+        return self._distortion(batch, y, strip, self._repeated[0].phases, *batch.phases)
 
     def _distortion(
         self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
@@ -248,7 +247,7 @@ class Codec:
         with torch.no_grad():
             y = self.round(latents).y
             spans = _spans(y.shape[2], strip)
-            parts = [_rows(self.repeated, y, *span) - _rows(self.synthesise, y, *span) for span in spans]
+            parts = [_rows(self._repeated[0], y, *span) - _rows(self.synthesise, y, *span) for span in spans]
             return replace(batch, x=batch.x + torch.cat(parts, dim=2))
 
     def round(self, latents: Latents) -> Latents:

@@ -19,8 +19,9 @@ from sgaplus.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Parameters of glibc's mallopt: bytes free at the top that go back to the system, pieces got from it one by one."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+"""Parameters of glibc's mallopt: bytes free at the top that go back to the system; from which size pieces are got
+from it one by one, and how many."""
 
 
 def resolve(device: str) -> torch.device:
@@ -74,8 +75,7 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
     """Bytes that ``work`` needs at its peak, above what was in use before it.
 
     On a GPU, the allocator's own count. On a CPU, the growth of the process's resident memory, which
-    includes the scratch space of the convolution library; memory that the C library keeps for reuse
-    is given back first, so that it does not hide part of the growth.
+    includes the scratch space of the convolution library.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -84,24 +84,31 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # glibc only
-    before = _resident_bytes()
     _reset_high_water_mark()
+    before = _resident_bytes()
     work()
     return max(0, _high_water_mark_bytes() - before)
 
 
 def keep_memory() -> None:
-    """Have the C library keep memory that is freed, for the rest of the process.
+    """Have the C library keep memory that is freed, until :func:`return_memory`.
 
     By default it returns large pieces to the system, and what is allocated next faults in page by
     page: a fifth of a refinement step on a CPU. The most memory that is in use stays the same.
     """
+    _mallopt({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
+
+
+def return_memory() -> None:
+    """Have the C library return memory as it does by default, once a program has used pieces of all sizes."""
+    _mallopt({M_MMAP_MAX: 2**16, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26})
+
+
+def _mallopt(parameters: dict[int, int]) -> None:
     with suppress(OSError, AttributeError):  # glibc only
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        for parameter, value in parameters.items():
+            libc.mallopt(parameter, value)
 
 
 class Meter:
@@ -156,6 +163,9 @@ def _resident_bytes() -> int:
 
 
 def _reset_high_water_mark() -> None:
+    """Count the peak of resident memory from here, without what the C library keeps for reuse."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc only
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # Linux; elsewhere the mark is the process's all-time peak
 

@@ -9,7 +9,8 @@ The true loss is that of the hard-rounded latents, measured before the step, wit
 clamped to [0, 1] as a decoder clamps it; the method loss is not clamped, because a clamp would hide an
 overshoot from the gradient. The objective is the sum
 of the images' own losses, and each image draws from its own random stream, so that what happens to
-an image does not depend on its companions.
+an image does not depend on its companions: exactly on a CPU, which refines one at a time, and but for
+the order of sums elsewhere.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ TRIAL_SIDE = 512
 
 AIM_EVERY = 50
 """Steps between corrections of what a narrower precision shifts."""
+
+AT_ONCE = {"cpu": 1}
+"""Most images refined together, by kind of device; elsewhere memory is the limit. Batches would round differently,
+and on a CPU hardly pay: one by one, an image's result is the same to the last bit whatever its companions."""
 
 LAVISH = 24
 """More bytes than a step takes per padded pixel and channel of the synthesis."""
@@ -375,10 +380,11 @@ def _batches(
     for name, picture in images:
         groups.setdefault(padded_size(*picture.shape[1:]), []).append((name, picture))
     for (height, width), members in groups.items():
-        size, strip = len(members), None
+        size, strip = min(len(members), AT_ONCE.get(codec.device.type, len(members))), None
         if height * width * size * LAVISH * codec.channels > plan.memory_bytes:
-            size, strip = fit(height, width, bytes_per_pixel(codec, method), plan.memory_bytes)
-        cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{min(size, len(members))} at once"
+            fitting, strip = fit(height, width, bytes_per_pixel(codec, method), plan.memory_bytes)
+            size = min(size, fitting)
+        cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{size} at once"
         logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
         for i in range(0, len(members), size):
             yield members[i : i + size], strip

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from sgaplus import images, rounding
 from sgaplus.codec import Batch, Codec, Latents, as_tensor
-from sgaplus.devices import describe, keep_memory
+from sgaplus.devices import describe, keep_memory, return_memory
 from sgaplus.hyperprior import Hyperprior, load_state
 from sgaplus.plain import PlainRefinement
-from sgaplus.refinement import Descent, Method, Plan, refine
+from sgaplus.refinement import AT_ONCE, Descent, Method, Plan, refine
 from sgaplus.rounding import Temperature
 from sgaplus.training import Recipe, start_model
 
@@ -80,14 +80,10 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def repeat(work: Callable[[], object], times: int) -> None:
-    """Do it several times."""
-    for _ in range(times):
-        work()
-
-
 def compare(case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float) -> list[Row]:
     """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
+
+    Each has the C library's memory as it has it by itself: the engine keeps what it frees.
 
     Args:
         case: What to refine.
@@ -97,41 +93,46 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
         precision: Of the engine.
         budget: Seconds to spend.
     """
-    if device.type == "cpu":
-        keep_memory()  # as refine does; the plain loop profits too
     channels, height, width, count = case
     wide = start_model(Recipe(lmbda, channels, channels, steps=1), model).eval().to(device)
     codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
-    batch = Batch.of(pictures)
     plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
-    descent = Descent(codec, [str(i) for i in range(count)], batch, SSL, Plan(lmbda, 2000))
-    taken = [0, 0]
+    size = AT_ONCE.get(device.type, count)
+    engine = [
+        Descent(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, Plan(lmbda, 2000))
+        for i in range(0, count, size)
+    ]
 
-    def plain_step() -> None:
+    def plain_steps(start: int, stop: int) -> None:
+        return_memory()
         for loop in plain:
-            loop.step(taken[0])
-        taken[0] += 1
+            for step in range(start, stop):
+                loop.step(step)
 
-    def engine_step() -> None:
-        descent.step(taken[1], descent.loss(taken[1]))
-        taken[1] += 1
+    def engine_steps(start: int, stop: int) -> None:
+        if device.type == "cpu":
+            keep_memory()
+        for descent in engine:
+            for step in range(start, stop):
+                descent.step(step, descent.loss(step))
 
-    loops = (plain_step, engine_step)
+    loops = (plain_steps, engine_steps)
     for loop in loops:
-        loop()  # once-only costs
-    each = max(1, round(budget / ROUNDS / sum(seconds(loop, device) for loop in loops)))
+        loop(0, 1)  # once-only costs
+    each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
     speeds, limits = [], []
     dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
-    for _ in range(ROUNDS):
-        times = [seconds(partial(repeat, loop, each), device) for loop in loops]
+    for start in range(2, 2 + ROUNDS * each, each):
+        times = [seconds(partial(loop, start, start + each), device) for loop in loops]
         speeds.append([count * each / spent for spent in times])
         limits.append(matrix_rate(device, dtype) / synthesis_operations(channels, height * width))
     ratios = [engine / plain for plain, engine in speeds]
-    plainly = Latents(torch.cat([loop.y for loop in plain]).detach(), torch.cat([loop.z for loop in plain]).detach())
+    ends = [[Latents(loop.y, loop.z) for loop in plain], [descent.latents for descent in engine]]
     rows: list[Row] = []
-    for k, (loop_name, latents) in enumerate((("plain", plainly), ("engine", descent.latents))):
-        measured = codec.measure(batch, latents)
+    for k, loop_name in enumerate(("plain", "engine")):
+        latents = Latents(torch.cat([end.y for end in ends[k]]), torch.cat([end.z for end in ends[k]]))
+        measured = codec.measure(Batch.of(pictures), latents)
         row: Row = {
             "device": str(describe()["gpus" if device.type == "cuda" else "processor"]),
             "n": channels,
@@ -148,7 +149,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
         print(
             f"N = M = {channels}, {count} of {width}x{height}: {loop_name:>6} {row['steps_per_second']:8.3f} steps/s, "
             f"ratio {row['ratio']:5.2f}, {row['limit_share']:4.0%} of the limit, "
-            f"true loss {row['true_loss']:.4f} after {taken[k]} steps",
+            f"true loss {row['true_loss']:.4f} after {2 + ROUNDS * each} steps",
             flush=True,
         )
     return rows
@@ -161,7 +162,7 @@ import time; start = time.perf_counter()
 import torch; imported = time.perf_counter()
 from sgaplus import images, records, rounding, streams
 from sgaplus.codec import Batch, Codec, as_tensor
-from sgaplus.refinement import Descent, Method, Plan
+from sgaplus.refinement import AT_ONCE, Descent, Method, Plan
 codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
 picture = as_tensor(images.index({{"package": "skimage.data", "files": ["astronaut.png"]}})[0].read())
 batch = Batch.of([picture.to(codec.device)])

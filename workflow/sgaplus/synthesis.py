@@ -1,16 +1,19 @@
-"""The synthesis transform as refinement repeats it: forward, and backward to the latents alone.
+"""The synthesis transforms as refinement repeats them: forward, and backward to the latents alone.
 
-It is ``Hyperprior.g_s`` in other arithmetic. What is measured or decoded uses ``g_s`` itself.
+They are ``Hyperprior.g_s`` and ``h_s`` in other arithmetic. What is measured or decoded uses those themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle
+
+Transform = Callable[[Tensor], Tensor]
 
 PHASES = 2
 """Even and odd rows, and columns, of an image: what the last layer makes of each input."""
@@ -21,23 +24,22 @@ class Synthesis:
 
     Args:
         g_s: The model's transform.
-        narrow: Precision of the layers that bear a narrower one than the model's; None for none. The first
-            layer does not, because bfloat16 would round a latent of 100 by up to a quarter, nor does
-            the value of the last, because it would round a pixel by up to half a level.
+        narrow: Precision of the layers that bear a narrower one than the model's; None for none. The value
+            of the first layer does not, because bfloat16 would round a latent of 100 by up to a quarter,
+            nor does that of the last, because it would round a pixel by up to half a level. All gradients do.
     """
 
     def __init__(self, g_s: nn.Sequential, narrow: torch.dtype | None = None) -> None:
         layers: list[Any] = list(g_s)
-        self.first, *others = layers
-        wide = others[-1].weight.dtype
-        dtype = self.dtype = narrow or wide
+        first, *others = layers
+        dtype = self.dtype = narrow or first.weight.dtype
         self.norms = [
             (_stored(norm.gamma, dtype), _stored(norm.gamma.transpose(0, 1), dtype), _stored(norm.beta, dtype))
             for norm in others[::2]
         ]
         self.kernels = [(_stored(layer.weight, dtype), _stored(layer.bias, dtype)) for layer in others[1:-1:2]]
-        kernel, bias = _subpixel(others[-1].weight), others[-1].bias.repeat_interleave(4)
-        self.last = _stored(kernel, wide), _stored(bias, wide), _stored(kernel, dtype)
+        self.first = _NarrowGradient.of(first, dtype)
+        self.last = _NarrowGradient.of(_subpixel(others[-1]), dtype)
 
     def __call__(self, y: Tensor) -> Tensor:
         """Reconstruction (B, 3, H, W), not clamped, of latents (B, M, H/16, W/16), in the latents' precision."""
@@ -48,8 +50,29 @@ class Synthesis:
         x = self.first(y).to(self.dtype)
         for norm, (kernel, bias) in zip(self.norms, self.kernels, strict=False):
             x = conv_transpose2d(_InverseGDN.apply(x, *norm), kernel, bias, 2, 2, 1)
-        x = _InverseGDN.apply(x, *self.norms[-1])
-        return _Last.apply(x, *self.last)
+        return self.last(_InverseGDN.apply(x, *self.norms[-1]))
+
+
+class HyperSynthesis:
+    """The hyper-synthesis transform of a frozen model: its own values, its gradient in a narrower precision.
+
+    Args:
+        h_s: The model's transform.
+        narrow: Precision of the gradient; None for the model's.
+    """
+
+    def __init__(self, h_s: nn.Sequential, narrow: torch.dtype | None = None) -> None:
+        layers: list[Any] = list(h_s)
+        dtype = narrow or layers[0].weight.dtype
+        self.layers = [
+            layer if isinstance(layer, nn.LeakyReLU) else _NarrowGradient.of(layer, dtype) for layer in layers
+        ]
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Scales and means (B, 2 M, H/16, W/16) of hyper-latents (B, N, H/64, W/64)."""
+        for layer in self.layers:
+            z = layer(z)
+        return z
 
 
 def phases(x: Tensor) -> Tensor:
@@ -62,21 +85,27 @@ def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return weight.detach().to(dtype).contiguous(memory_format=layout)
 
 
-def _subpixel(kernel: Tensor) -> Tensor:
+def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
     """A transposed convolution as a convolution whose output is then shuffled into pixels.
 
     Pixel 2 i + p of the output is made of the inputs i + 1 - k by the taps 2 k + p, k = 0, 1, 2, of which
     the sixth is none. For few output channels this is several times faster.
 
     Args:
-        kernel: (into, out, 5, 5), of stride 2, padding 2 and output padding 1.
+        layer: Kernel 5, stride 2, padding 2, output padding 1; C channels out.
 
     Returns:
-        (4 out, into, 3, 3), of stride 1 and padding 1.
+        Kernel 3, stride 1, padding 1; 4 C channels out.
     """
-    into, out = kernel.shape[:2]
-    taps = pad(kernel, (0, 1, 0, 1)).view(into, out, 3, 2, 3, 2).flip(2, 4)
-    return taps.permute(1, 3, 5, 0, 2, 4).reshape(4 * out, into, 3, 3)
+    into, out = layer.weight.shape[:2]
+    taps = pad(layer.weight, (0, 1, 0, 1)).view(into, out, 3, 2, 3, 2).flip(2, 4)
+    same = nn.Conv2d(into, 4 * out, 3, padding=1).requires_grad_(False)
+    kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(4 * out, into, 3, 3)
+    same.weight.data = _stored(kernel, layer.weight.dtype)
+    assert layer.bias is not None
+    assert same.bias is not None
+    same.bias.data = layer.bias.detach().repeat_interleave(4)
+    return same
 
 
 class _InverseGDN(torch.autograd.Function):
@@ -95,15 +124,23 @@ class _InverseGDN(torch.autograd.Function):
         return through.addcmul_(gradient, scale), None, None, None
 
 
-class _Last(torch.autograd.Function):
-    """A convolution whose value is computed in the precision of ``kernel``, and its gradient in that of its input."""
+class _NarrowGradient(torch.autograd.Function):
+    """A convolution, or a transposed one: its value in its own precision, its gradient in that of ``kernel``."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, kernel: Tensor, bias: Tensor, narrow: Tensor) -> Tensor:
-        ctx.save_for_backward(narrow)
-        return conv2d(x.to(kernel.dtype), kernel, bias, padding=1)
+    def of(layer: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> Transform:
+        """The layer with its gradient in a precision."""
+        kernel = _stored(layer.weight, dtype)
+        return lambda x: _NarrowGradient.apply(x, layer, kernel)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (narrow,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return conv_transpose2d(gradient.to(narrow.dtype), narrow, padding=1), None, None, None
+    def forward(ctx: Any, x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Tensor:
+        ctx.layer, ctx.kernel, ctx.dtype = layer, kernel, x.dtype
+        return layer(x.to(layer.weight.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        layer, kernel = ctx.layer, ctx.kernel
+        back = conv2d if isinstance(layer, nn.ConvTranspose2d) else conv_transpose2d
+        through = back(gradient.to(kernel.dtype), kernel, None, layer.stride, layer.padding)
+        return through.to(ctx.dtype), None, None
