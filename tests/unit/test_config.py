@@ -487,6 +487,7 @@ PROBABILITIES = {"title": "Figure 1", "figure": "probabilities", "methods": ["sg
                 ("figure", "grid", "grid", "sweep"),
                 ("table", "bd", "loss_curves and bd", "against"),
                 ("table", "cost", "loss_curves and cost", "against"),
+                ("table", "budget", "loss_curves and budget", "against"),
             )
         ),
         (swept({"tau_max": [0.5], "lr": [1]}), "experiments.sweep.sweep: sweep is about 1 parameter(s), not 2."),
@@ -679,10 +680,41 @@ def test_refinements_that_would_share_a_file_name_are_refused(config, said):
     assert message.endswith("Round the values of the sweep or of the targets, or rename the method.")
 
 
-def test_more_steps_than_the_method_runs_are_refused():
-    message = refusal(small(**{"methods.sga.steps": 30}))
-    assert message.startswith("experiments.table.steps: asks for 40, but methods.sga.steps is 30")
-    assert "at most" in message
+def test_a_method_with_steps_of_its_own_has_the_counts_up_to_those():
+    config = settings.validated(small(**{"methods.sga.steps": 30}))
+    refinement = settings.refinements(config)["photos", "low", "0.01", "sga", "0"]
+    assert (refinement.steps, refinement.record) == (30, {10, 20})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods.sga.steps": 5}, "experiments.curves.steps: asks for 20, but methods.sga.steps is 5."),
+        ({"methods.sga.steps": 15}, "experiments.curves.steps: asks for 20, but methods.sga.steps is 15."),
+        (
+            {"methods.sga.steps": 30, "experiments.table.table": "budget", "experiments.table.against": "sga"},
+            "experiments.table.steps: asks for 40, but methods.sga.steps is 30.",
+        ),
+        (
+            {
+                "methods.ssl.steps": 30,
+                "experiments.table.table": "classes",
+                "experiments.table.methods": ["sga", "ssl"],
+            },
+            "experiments.table.steps: asks for 40, but methods.ssl.steps is 30.",
+        ),
+    ],
+    ids=["all counts", "the only one", "what others are compared with", "an artifact of the last one"],
+)
+def test_more_steps_than_the_method_runs_are_refused(changes, said):
+    assert refusal(small(**changes)) == f"{said} Ask for at most that many."
+
+
+def test_a_claim_about_more_steps_than_the_method_runs_is_refused():
+    claim = CLAIM | {"check": "lower_loss", "experiment": "table", "method": "ssl", "than": ["sga"]}
+    config = small(**{"methods.ssl.steps": 30, "experiments.table.methods": ["sga", "ssl"]}, claims={"c": claim})
+    assert refusal(config) == "claims.c: is about 40 steps, but methods.ssl.steps is 30. Leave it out."
+    settings.validated(config | {"claims": {"c": claim | {"steps": 10}}})
 
 
 def test_a_method_with_steps_of_its_own_always_runs_them():

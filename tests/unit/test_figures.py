@@ -222,6 +222,33 @@ def test_cost_of_one_model_is_against_the_true_loss():
     assert axis.get_ylabel() == "True R-D loss saved (%)"
 
 
+def fast(steps, methods=("sga", "ssl"), **more):
+    """Records in which SSL ends after 500 steps."""
+    rows = refined(methods, steps=steps, **more)
+    return rows[(rows["method"] != "ssl") | (rows["step"] <= 500)]
+
+
+def test_budget_is_the_excess_over_the_reference_by_seconds_per_image():
+    rows = fast(STEPS, lmbdas=(0.01, 0.02))
+    entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [100, 500, 2000], "against": "sga"}
+    figure = figures.budget(rows, entry, METHODS)
+    (axis,) = figure.axes
+    x, y = lines(axis)["SSL"].get_data()
+    np.testing.assert_allclose(x, [5, 10, 50])  # 0.2 s a step for two images
+    losses = {lmbda: mean(rows, "true_loss", method="ssl", model_lmbda=lmbda)[500] for lmbda in (0.01, 0.02)}
+    ends = {lmbda: mean(rows, "true_loss", method="sga", model_lmbda=lmbda)[2000] for lmbda in (0.01, 0.02)}
+    assert y[-1] == pytest.approx(100 * (np.mean([losses[lmbda] / ends[lmbda] for lmbda in ends]) - 1))
+    assert lines(axis)["SGA"].get_ydata()[-1] == pytest.approx(0, abs=1e-9)
+    assert lines(axis)["SSL"].get_markevery() == [1, 2]
+    assert_legible(figure)
+
+
+def test_curves_of_a_method_that_ends_early_are_drawn_where_it_has_them():
+    rows = fast((0, 500, 2000), lmbdas=LMBDAS)
+    figure = figures.rate_distortion(rows, {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000]}, METHODS)
+    assert ["SSL" in lines(axis) for axis in figure.axes] == [True, False]
+
+
 def test_gap_has_a_point_per_image_at_the_last_step():
     rows = refined(("ssl",), lmbdas=(0.001, 0.01), images=3)
     figure = figures.gap(rows, {**ENTRY, "methods": ["ssl"]}, METHODS)
@@ -254,6 +281,7 @@ def test_drawing_writes_each_format_and_the_same_bytes_for_the_same_records(tmp_
     rows = refined(methods, lmbdas=LMBDAS[:3], images=2, sweep=sweep)
     monkeypatch.setattr(records, "read", lambda paths: rows)
     entry = {**ENTRY, "figure": kind, "models": ["low", "middle", "high"], "methods": methods, "sweep": sweep}
+    entry["against"] = "ssl"
     for name in ("one", "two"):
         outputs = [str(tmp_path / f"{name}.pdf"), str(tmp_path / f"{name}.png")]
         figures.draw("records.parquet", entry, METHODS, outputs)

@@ -208,6 +208,36 @@ def test_cost_shows_what_is_known():
     assert table.bold.loc[("SSL", 500), "Bits saved (%)"]
 
 
+def test_budget_has_the_excess_over_the_reference_by_model():
+    records = refined(("sga", "ssl"), lmbdas=(0.01, 0.02))
+    records = records[(records["method"] != "ssl") | (records["step"] <= 500)]
+    entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000], "against": "sga"}
+    table = tables.budget(records, entry, LABELS)
+    assert list(table.values.index) == [("SGA", "500"), ("SGA", "2000"), ("SSL", "500")]
+    ours = mean(records, method="ssl", step=500, model_lmbda=0.02)
+    theirs = mean(records, method="sga", step=2000, model_lmbda=0.02)
+    row = table.values.loc["SSL", "500"]
+    assert row["model_lmbda0.02"] == pytest.approx(100 * (ours / theirs - 1))
+    assert row["Mean"] == pytest.approx((row["model_lmbda0.01"] + row["model_lmbda0.02"]) / 2)
+    assert row["Seconds per image"] == pytest.approx(50)
+    assert table.low.loc[("SSL", "500"), "Mean"] < row["Mean"] < table.high.loc[("SSL", "500"), "Mean"]
+    assert table.values.loc[("SGA", "2000"), "Mean"] == pytest.approx(0)
+    assert table.notes == ("True R-D loss above that of SGA after 2000 steps, in %.",)
+    assert "Mean" not in tables.budget(records[records["model_lmbda"] == 0.01], entry, LABELS).values
+
+
+def test_a_method_that_ends_early_leaves_later_columns_empty():
+    records = refined(("sga", "ssl"), lmbdas=LMBDAS)
+    records = records[(records["method"] != "ssl") | (records["step"] <= 500)]
+    entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000], "against": "sga"}
+    shown = tables.printed(tables.steps(records, entry, LABELS), "{}").set_index("Steps")
+    assert shown.loc["SSL", "500"] != ""
+    assert shown.loc["SSL", "2000"] == ""
+    for kind in (tables.bd, tables.cost):
+        table = kind(records, {**entry, "models": list(LMBDAS)}, LABELS)
+        assert list(map(int, table.values.loc["SSL"].index)) == [500]
+
+
 def test_a_published_loss_stands_beside_ours_only_where_it_is_comparable(written):
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000]}
     records = refined(("sga", "ssl"))
@@ -277,6 +307,7 @@ def test_every_kind_makes_a_table_of_the_same_records_and_writes_it(kind, writte
     targets = LMBDAS[:2] if kind == "cover" else ()
     records = refined(methods, lmbdas=LMBDAS[:2], targets=targets, images=2, sweep=sweep)
     entry = {**ENTRY, "models": ["low", "high"], "methods": methods, "steps": [500, 2000], "sweep": sweep}
+    entry |= {"against": "ssl"} if kind == "budget" else {}
     csv, md, html = written(tables.TABLES[kind](records, entry, {name: METHODS[name]["label"] for name in methods}))
     assert len(csv.splitlines()) >= 2
     assert md.startswith("|")

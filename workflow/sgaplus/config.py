@@ -41,6 +41,7 @@ NEEDS = {
     "qualitative": ("targets", "image"),
     "bd": ("against",),
     "cost": ("against",),
+    "budget": ("against",),
 }
 """What a kind of figure or table needs beside a selection of refinements."""
 
@@ -62,6 +63,9 @@ SWEPT = {"sweep": 1, "grid": 2}
 OF_ONE_METHOD = ("multi_rate", "cover", "qualitative")
 
 OF_A_CURVE = ("multi_rate", "cover", "qualitative", "bd")
+
+AT_THE_END = ("sweep", "classes", "grid", "multi_rate", "cover", "qualitative")
+"""What shows every method after the most steps, and so needs methods that take as many."""
 
 CLAIM_NEEDS = {
     "lower_loss": ("method", "than"),
@@ -153,12 +157,7 @@ def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) 
     for model, method, seed in itertools.product(entry["models"], entry["methods"], entry["seeds"]):
         targets = entry.get("targets", [config["models"][model]["lmbda"]])
         for target, (variant, settings) in itertools.product(targets, _variants(config, entry, method, where)):
-            steps = max(entry["steps"])
-            if settings.get("steps", steps) < steps:
-                raise ConfigError(
-                    f"{where}.steps: asks for {steps}, but methods.{method}.steps is {settings['steps']}. "
-                    "Ask for at most that many."
-                )
+            counts = _counts(entry, method, settings.get("steps"), where)
             yield Refinement(
                 entry["dataset"],
                 model,
@@ -167,9 +166,21 @@ def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) 
                 variant,
                 seed,
                 {key: value for key, value in settings.items() if key not in PRESENTATION},
-                settings.get("steps", steps),
-                set(entry["steps"]),
+                settings.get("steps", max(counts)),
+                counts,
             )
+
+
+def _counts(entry: Mapping[str, Any], method: str, own: int | None, where: str) -> set[int]:
+    """The step counts of an experiment that a method has; one of its own number of steps has none beyond."""
+    counts = {count for count in entry["steps"] if own is None or count <= own}
+    whole = method == entry.get("against") or any(entry.get(kind) in AT_THE_END for kind in ("figure", "table"))
+    asked = max(entry["steps"]) if whole else min(entry["steps"])
+    if asked not in counts:
+        raise ConfigError(
+            f"{where}.steps: asks for {asked}, but methods.{method}.steps is {own}. Ask for at most that many."
+        )
+    return counts
 
 
 def _variants(
@@ -486,10 +497,14 @@ def _check_claim(config: Mapping[str, Any], claim: Mapping[str, Any], where: str
     for key in claim:
         if key not in taken:
             raise ConfigError(f"{where}: {key} means nothing to {check}; leave it out.")
-    methods = config["experiments"][claim["experiment"]]["methods"]
+    experiment = config["experiments"][claim["experiment"]]
+    methods = experiment["methods"]
     others = [other for other in claim.get("than", []) if (check, other) != ("fewer_bits", "base")]
     for method in [*claim.get("methods", []), *others, *([claim["method"]] if "method" in claim else [])]:
         if method not in methods:
             raise ConfigError(
                 f"{where}: experiments.{claim['experiment']} has no method {method!r}.{did_you_mean(method, methods)}"
             )
+        own, steps = config["methods"][method].get("steps"), claim.get("steps", max(experiment["steps"]))
+        if own is not None and own < steps:
+            raise ConfigError(f"{where}: is about {steps} steps, but methods.{method}.steps is {own}. Leave it out.")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sgaplus.budget import excess, seconds
 from sgaplus.curves import base_curve, bd_rate, curve, estimate
-from sgaplus.selection import at_step, bitrate_of, by_image, with_rate
-from sgaplus.statistics import Estimate, percentiles, resamples
+from sgaplus.selection import at_step, bitrate_of, measured, with_rate
+from sgaplus.statistics import Estimate
 
 
 def saves_bits(experiment: Mapping[str, Any]) -> bool:
@@ -27,25 +28,21 @@ def costs(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
         ``saved`` in % with its interval ``low`` and ``high``, and ``price`` in seconds per saved per
         cent (nan where nothing is saved).
     """
-    rows = {
-        (method, steps): _cost(records, experiment, method, steps)
-        for method in experiment["methods"]
-        for steps in sorted(experiment["steps"])
-    }
+    rows = {key: _cost(records, experiment, *key) for key in measured(records, experiment)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "steps"])
 
 
 def _cost(records: pd.DataFrame, experiment: Mapping[str, Any], method: str, steps: int) -> dict[str, float]:
     rows = at_step(records[records["method"] == method], steps)
-    seconds = float((rows["seconds"] / rows["batch"]).mean())
+    time = seconds(rows)
     saved = saving(records, experiment, method, steps)
     return {
-        "seconds": seconds,
-        "rate": steps / seconds,
+        "seconds": time,
+        "rate": steps / time,
         "memory": float(rows["peak_memory_mb"].max()),
         "joules": float((rows["joules"] / rows["batch"]).mean()),
         **{"saved": saved.value, "low": saved.low, "high": saved.high},
-        "price": seconds / saved.value if saved.value > 0 else np.nan,
+        "price": time / saved.value if saved.value > 0 else np.nan,
     }
 
 
@@ -64,18 +61,10 @@ def saving(
     of = [records["method"] == method, records["method"] == (against or method)]
     if not saves_bits(experiment):
         own, other = at_step(records[of[0]], steps), at_step(records[of[1]], steps if against else 0)
-        return _reduction(own, other)
+        more = excess(own, other)[""]
+        return Estimate(-more.value, -more.high, -more.low)
     bitrate = bitrate_of(experiment)
     test = curve(with_rate(at_step(records[of[0]], steps), bitrate))
     anchor = curve(with_rate(at_step(records[of[1]], steps), bitrate)) if against else base_curve(records, bitrate)
     rate = estimate(bd_rate, anchor, test)
     return Estimate(-rate.value, -rate.high, -rate.low)
-
-
-def _reduction(own: pd.DataFrame, other: pd.DataFrame) -> Estimate:
-    values = [by_image(rows, ["dataset"], "true_loss").to_numpy()[:, 0] for rows in (own, other)]
-    value = 100 * (1 - values[0].mean() / values[1].mean())
-    if len(values[0]) < 2:
-        return Estimate(value, np.nan, np.nan)
-    low, high = percentiles(100 * (1 - np.divide(*(resamples(len(one)) @ one for one in values))))
-    return Estimate(value, float(low), float(high))

@@ -27,13 +27,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from sgaplus import published
+from sgaplus.budget import course
 from sgaplus.cost import costs, saves_bits
 from sgaplus.curves import POINT, base_curve, kept, points
 from sgaplus.files import replacing
-from sgaplus.selection import at_step, base_model, bitrate_of, by_image, changes, with_rate, with_swept
+from sgaplus.selection import at_step, base_model, bitrate_of, by_image, changes, measured, with_rate, with_swept
 from sgaplus.statistics import interval
 
 Methods = Mapping[str, Mapping[str, Any]]
@@ -174,10 +175,10 @@ def rate_distortion(records: pd.DataFrame, experiment: Mapping[str, Any], method
     panels, bitrate = sorted(experiment["steps"]), bitrate_of(experiment)
     figure, axes = _axes(len(panels), columns=len(panels), height=3.0, share=True)
     base = base_curve(records, bitrate).mean(axis=1)
-    seen = [base]
+    seen, have = [base], measured(records, experiment)
     for axis, steps, letter in zip(axes, panels, "abcdefgh", strict=False):
         _line(axis, base, BASE, linestyle="--")
-        for method in experiment["methods"]:
+        for method in (method for method, count in have if count == steps):
             rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
             seen.append(_line(axis, points(rows).to_numpy(), methods[method]))
             _bars(axis, rows, with_rate(base_model(records), bitrate), methods[method]["color"])
@@ -345,6 +346,37 @@ def cost(records: pd.DataFrame, experiment: Mapping[str, Any], methods: Methods)
     return figure
 
 
+def budget(records: pd.DataFrame, experiment: Mapping[str, Any], methods: Methods) -> Figure:
+    """True loss above that of the method ``against`` after the most steps, over seconds per image: a line per method.
+
+    Means over models; linear between -0.1 and 0.1 % and logarithmic beyond.
+    """
+    figure, (axis,) = _axes(1, columns=1, height=3.2)
+    counts = sorted(experiment["steps"])
+    for method in experiment["methods"]:
+        way, style = course(records, experiment, method), methods[method]
+        axis.fill_between(way["seconds"], way["low"], way["high"], color=style["color"], **BAND)
+        look = {"color": style["color"], "marker": style["marker"], "label": style["label"]}
+        axis.plot(way["seconds"], way["value"], **look, markevery=list(way.index.isin(counts).nonzero()[0]))
+    axis.axhline(0, color="black", linestyle=":", linewidth=0.8)
+    axis.set_yscale("symlog", linthresh=NEAR, linscale=0.6)
+    ends = axis.get_ylim()
+    ticks = [sign * value for value in (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) for sign in (1, -1)]
+    axis.set_yticks([value for value in sorted(set(ticks)) if ends[0] <= value <= ends[1]])
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
+    of = f"{methods[experiment['against']]['label']} after {counts[-1]} steps"
+    title = f"Points after {', '.join(map(str, counts))} steps"
+    axis.set(xlabel="Seconds per image", ylabel=f"True R-D loss above {of} (%)", title=title)
+    _log_ticks(axis)
+    _legend_below(figure, axis)
+    return figure
+
+
+NEAR = 0.1
+"""Per cent up to which differences of true loss are drawn linearly."""
+
+
 def gap(records: pd.DataFrame, experiment: Mapping[str, Any], methods: Methods) -> Figure:
     """Size of the real bitstream against the estimated size at the last step, a point per image and model.
 
@@ -454,6 +486,7 @@ FIGURES = {
     "multi_rate": multi_rate,
     "grid": grid,
     "cost": cost,
+    "budget": budget,
     "gap": gap,
 }
 

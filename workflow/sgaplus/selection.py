@@ -21,6 +21,20 @@ def at_step(records: pd.DataFrame, step: int) -> pd.DataFrame:
     return records[records["step"] == step]
 
 
+def measured(records: pd.DataFrame, experiment: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """An experiment's methods with those of its step counts that they have; one of its own number of steps ends there.
+
+    In the order of the methods, and of the counts.
+    """
+    have = records.groupby("method")["step"].agg(set)
+    return [
+        (method, count)
+        for method in experiment["methods"]
+        for count in sorted(experiment["steps"])
+        if count in have[method]
+    ]
+
+
 def base_model(records: pd.DataFrame) -> pd.DataFrame:
     """The base model's own result, once per image, model and target: refinement before its first step."""
     return at_step(records, 0).drop_duplicates(BASE_KEY)

@@ -17,10 +17,11 @@ import pandas as pd
 
 from sgaplus import cover as covering
 from sgaplus import published
+from sgaplus.budget import excess, reference, seconds
 from sgaplus.cost import costs, saves_bits, saving
 from sgaplus.curves import POINT, base_curve, bd_psnr, bd_rate, curve, estimate, points
 from sgaplus.files import replacing
-from sgaplus.selection import at_step, base_model, bitrate_of, by_image, with_rate, with_swept
+from sgaplus.selection import at_step, base_model, bitrate_of, by_image, measured, with_rate, with_swept
 from sgaplus.statistics import LEVEL, Estimate, interval
 
 Labels = Mapping[str, str]
@@ -177,8 +178,10 @@ def bd(records: pd.DataFrame, experiment: Mapping[str, Any], labels: Labels) -> 
     rows: dict[tuple[str, str], dict[str, Estimate]] = {}
     if published.BASE in known:
         rows[BASE, ""] = _bd({published.BASE: known[published.BASE]}, base)
+    have = measured(records, experiment)
     for steps in sorted(experiment["steps"]):
-        tests = {method: _tested(records, method, steps, bitrate) for method in experiment["methods"]}
+        methods = [method for method, count in have if count == steps]
+        tests = {method: _tested(records, method, steps, bitrate) for method in methods}
         for method, test in tests.items():
             anchors = {BASE: base} | ({labels[against]: tests[against]} if against and against != method else {})
             anchors |= {name: known[name] for name in [published.BASE] if name in known}
@@ -246,6 +249,26 @@ def cost(records: pd.DataFrame, experiment: Mapping[str, Any], labels: Labels) -
     bold = pd.concat(best, axis=1) if best else None
     table = Table(values, low, high, records["image"].nunique(), bold, decimals=decimals)
     return _titled(table, labels, "Method", "Steps")
+
+
+def budget(records: pd.DataFrame, experiment: Mapping[str, Any], labels: Labels) -> Table:
+    """True loss above that of the method ``against`` after the most steps, in %: by method, step count and model."""
+    end = reference(records, experiment)
+    rows = {
+        (method, str(count)): at_step(records[records["method"] == method], count)
+        for method, count in measured(records, experiment)
+    }
+    found = {key: _over_models(excess(own, end)) for key, own in rows.items()}
+    table = _estimated(found, records["image"].nunique())
+    values = table.values.assign(**{"Seconds per image": [seconds(own) for own in rows.values()]})
+    note = f"True R-D loss above that of {labels[experiment['against']]} after {max(experiment['steps'])} steps, in %."
+    table = replace(table, values=values, decimals={**table.decimals, "Seconds per image": 2}, notes=(note,))
+    return _titled(table, labels, "Method", "Steps")
+
+
+def _over_models(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Estimates by model under the columns' names; of one model there is no mean."""
+    return {name or "Mean": value for name, value in found.items() if name or len(found) > 2}
 
 
 def _tested(records: pd.DataFrame, method: str, steps: int, bitrate: str) -> np.ndarray:
@@ -475,4 +498,5 @@ TABLES = {
     "bd": bd,
     "cover": cover,
     "cost": cost,
+    "budget": budget,
 }
