@@ -97,6 +97,14 @@ def test_refinement_lowers_the_loss_and_says_what_it_used(photos, tmp_path, caps
     assert (tmp_path / "a.sga").read_bytes() == data
 
 
+@pytest.mark.parametrize("steps", [100, 2000])
+def test_a_method_of_so_many_steps_cools_as_far_in_those_that_are_asked_for(steps):
+    options = cli._parser().parse_args(["compress", "a.png", "-o", "coded", "--steps", str(steps)])
+    settings = cli._settings(options)
+    assert settings.steps == steps
+    assert settings.method.temperature(steps) == pytest.approx(math.exp(-3e-3 * 500))
+
+
 def test_a_bad_file_is_reported_at_the_end_and_the_others_are_done(photos, tmp_path, capsys):
     (photos / "aa.png").write_bytes(b"not a picture")
     (tmp_path / "empty").mkdir()

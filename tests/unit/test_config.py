@@ -151,11 +151,11 @@ def test_the_paper_is_a_known_number_of_refinements(paper):
         "fig3_tecnick_rd": 7 * 4,
         "fig7_kodak_rd": 6 * 4,  # at lambda 0.01 Figure 2's
         "fig4_multi_rate": 7 * 7 - 7,  # toward their own lambda Figure 7's
-        # ten methods, three seeds; with the first, only deterministic annealing is new
-        "methods_by_steps": 10 * 2 + 1,
-        "bd_kodak": 6 * 6,  # the six methods that Figure 7 lacks, at the six other lambdas
+        # eleven methods, three seeds; with the first, deterministic annealing and the fast setting are new
+        "methods_by_steps": 11 * 2 + 2,
+        "bd_kodak": 7 * 6,  # the seven methods that Figure 7 lacks, at the six other lambdas
     }
-    assert len(settings.refinements(paper)) == sum(new.values()) == 251
+    assert len(settings.refinements(paper)) == sum(new.values()) == 260
     selected: set = set()
     for name in paper["experiments"]:
         keys = settings.refinements(paper, name).keys()
@@ -166,9 +166,22 @@ def test_the_paper_is_a_known_number_of_refinements(paper):
 def test_the_demo_is_a_known_number_of_refinements(demo):
     curves = 7 * 4 + 7 * 2  # Figure 7, and Figures 3 and 8 on other photographs
     # on the small photographs, at lambda 0.01: every method, and what each sweep adds to it
-    small = 10 + (4 * 5 - 3) + 8 + (3 * 3 * 3 - 3) + (3 * 3 - 3)
+    small = 11 + (4 * 5 - 3) + 8 + (3 * 3 * 3 - 3) + (3 * 3 - 3)
     targets = 7 * 7 - 1  # SSL at lambda 0.01 is among them
-    assert len(settings.refinements(demo)) == curves + small + targets + 2 == 157
+    assert len(settings.refinements(demo)) == curves + small + targets + 7 + 2 == 165
+
+
+def test_the_search_for_the_fast_setting_is_around_it_and_is_confirmed_on_other_photographs(paper):
+    search = settings.validated(overlaid("config.yaml", "fast.yaml"))
+    found, experiments = search["methods"]["ssl_fast"], search["experiments"]
+    assert found == paper["methods"]["ssl_fast"]
+    grids = [experiments[name] for name in experiments if name.startswith("search_")]
+    assert {model for grid in grids for model in grid["models"]} < set(experiments["fast_confirmed"]["models"])
+    assert {grid["dataset"] for grid in grids}.isdisjoint({experiments["fast_confirmed"]["dataset"]})
+    for grid in grids:
+        for name, values in grid["sweep"].items():
+            assert min(values) < (found["parameters"] | found)[name] < max(values)
+    assert found["steps"] <= 500
 
 
 def test_a_refinement_that_figures_share_is_one_job(paper):
@@ -215,7 +228,7 @@ def test_settings_of_the_paper_are_the_papers(paper):
     training = paper["training"]
     assert [training[key] for key in ("batch_size", "crop", "lr", "lr_schedule")] == [32, 256, 1e-4, "constant"]
     lr = {name: method["lr"] for name, method in paper["methods"].items()}
-    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4}
+    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4, "ssl_fast": 0.04}  # which is ours
     assert paper["methods"]["sga"]["tau_max"] == 0.5
     for name in ("linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"):
         assert (paper["methods"][name]["tau_max"], paper["methods"][name]["tau_rate"]) == (1.0, 1e-3)

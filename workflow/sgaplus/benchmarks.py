@@ -134,7 +134,7 @@ def refinement(options: argparse.Namespace, device: torch.device) -> None:
 
 
 def precision(options: argparse.Namespace, device: torch.device) -> None:
-    """Compare the results of the precisions, and write precision.csv."""
+    """Compare the results of the precisions with the plain loop's, and write precision.csv."""
     files = images.index({"path": options.photographs}) if options.photographs else []
     pictures = [(file.name, as_tensor(file.read())[:, :256, :256]) for file in files[: options.images]]
     pictures = pictures or [(str(i), picture) for i, picture in enumerate(photographs(256, 256, options.images))]
@@ -150,8 +150,8 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="*",
         metavar="PART",
         default=["training", "refinement"],
-        help="training, refinement, or precision: whether bfloat16 ends where float32 does, an hour on two cores "
-        "(default: the first two)",
+        help="training, refinement, or precision: whether refinement ends where the plain loop does, half an hour on "
+        "two cores (default: the first two)",
     )
     parser.add_argument(
         "--widths", type=int, nargs="+", default=[48, 64, 128, 192], help="N = M (default: %(default)s)"

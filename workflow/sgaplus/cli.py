@@ -80,7 +80,7 @@ def _add_compress(commands: Any) -> None:
     goal("--lmbda", type=_positive, help=f"weight of the distortion: more is better and larger ({DEFAULT_LMBDA})")
     goal("--target-bpp", type=_positive, metavar="BPP", help="bits per pixel of the file; finds model and lambda")
     goal("--target-psnr", type=_positive, metavar="DB", help="quality in dB; finds model and lambda")
-    add("--method", default="ssl", help="an entry of `methods` in config/config.yaml (ssl)")
+    add("--method", default="ssl_fast", help="an entry of `methods` in config/config.yaml (ssl_fast)")
     add("--steps", type=_count, default=500, help="steps of refinement; 0 is the plain codec (500)")
     add("--seed", type=int, default=0, help="seed of the random numbers (0)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (auto)")
@@ -198,7 +198,10 @@ def _settings(options: argparse.Namespace) -> Settings:
     from sgaplus.photographs import Settings
     from sgaplus.refinement import Method
 
-    method = Method.from_settings(methods[options.method])
+    entry = methods[options.method]
+    if "steps" in entry and options.steps:  # its temperature is to fall as far in as many as are asked for
+        entry["tau_rate"] *= entry["steps"] / options.steps
+    method = Method.from_settings(entry)
     return Settings(method, options.steps, options.seed, devices.resolve(options.device))
 
 

@@ -21,10 +21,11 @@ class PlainRefinement:
         model: In evaluation mode.
         x: The image, (1, 3, H, W) in [0, 1], H and W multiples of 64.
         lmbda: Target lambda.
+        tau_rate: Decay of the temperature per step.
     """
 
-    def __init__(self, model: MeanScaleHyperprior, x: Tensor, lmbda: float) -> None:
-        self.model, self.x, self.lmbda = model, x, lmbda
+    def __init__(self, model: MeanScaleHyperprior, x: Tensor, lmbda: float, tau_rate: float = 1e-3) -> None:
+        self.model, self.x, self.lmbda, self.tau_rate = model, x, lmbda, tau_rate
         with torch.no_grad():
             y = model.g_a(x)
             z = model.h_a(y)
@@ -34,7 +35,7 @@ class PlainRefinement:
 
     def step(self, number: int) -> tuple[float, float]:
         """Take a step; returns the method loss and the true loss before it."""
-        tau = min(math.exp(-1e-3 * number), 1.0)
+        tau = math.exp(-self.tau_rate * number)
         z = _ssl(self.z - self.medians, tau) + self.medians
         scales, means = self.model.h_s(z).chunk(2, 1)
         y = _ssl(self.y - means, tau) + means

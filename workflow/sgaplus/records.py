@@ -36,7 +36,10 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "lr": (pa.float64(), "learning rate of the latents, at its highest"),
     "seed": (pa.int64(), "seed of the run; the image's own stream is seeded by it and the name"),
     "step": (pa.int32(), "optimiser steps taken before this measurement"),
-    "method_loss": (pa.float64(), "bpp + lambda * MSE of the relaxed latents, the reconstruction not clamped"),
+    "method_loss": (
+        pa.float64(),
+        "bpp + lambda * MSE of the relaxed latents, not clamped, in refinement's precision",
+    ),
     "true_loss": (pa.float64(), "bpp + lambda * MSE of the rounded latents, which would be sent"),
     "best_true_loss": (pa.float64(), "lowest true loss measured up to this step"),
     "bpp_y": (pa.float64(), "estimated bits per original pixel of the rounded latents"),

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from compressai.models import MeanScaleHyperprior
 from PIL import Image
 from torch import Tensor
 
@@ -35,8 +36,9 @@ loops, measured in float32, as the mean over the images."""
 STARTUP = ("device", "torch_seconds", "own_seconds")
 """Columns of the start-up: importing torch, and from there to the end of the first step."""
 
-PRECISION = ("device", "lmbda", "seed", "float32", "bfloat16", "difference")
-"""Columns of the comparison of precisions: final true losses, measured in float32, and their relative difference."""
+PRECISION = (*("device", "lmbda", "seed", "plain", "float32", "bfloat16", "float32_difference", "bfloat16_difference"),)
+"""Columns of the comparison of precisions: final true losses of the plain loop and of the engine, measured in float32,
+and the relative difference of the latter two from the first."""
 
 MODELS = Path(__file__).parents[1] / "models"
 ROUNDS = 5
@@ -181,10 +183,10 @@ print(imported - start, time.perf_counter() - imported)
 def precisions(
     pictures: Sequence[tuple[str, Tensor]], steps: int, seeds: Sequence[int], device: torch.device
 ) -> list[Row]:
-    """Final true losses in float32 and bfloat16, for each model that ships, target and seed.
+    """Final true losses of the plain loop and of the engine in each precision, for each model that ships and seed.
 
     Args:
-        pictures: Names and images, (3, h, w) in [0, 1].
+        pictures: Names and images, (3, h, w) in [0, 1], h and w multiples of 64.
         steps: Steps of each refinement; the temperature falls as far in them as in the paper's 2000.
         seeds: Seeds.
         device: Where.
@@ -192,18 +194,37 @@ def precisions(
     method = Method(rounding.make("ssl"), Temperature(1.0, 2 / steps))
     rows: list[Row] = []
     for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
-        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISION[3:5]]
+        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISION[4:6]]
         for seed in seeds:
             plan = Plan(_lmbda(file), steps, seed=seed)
-            ends = [
-                float(np.mean([one.rows[-1]["true_loss"] for one in refine(codec, pictures, method, plan)]))
-                for codec in codecs
-            ]
-            values = (device.type, plan.lmbda, seed, ends[0], ends[1], ends[1] / ends[0] - 1)
-            rows.append(dict(zip(PRECISION, values, strict=True)))
-        mean = np.mean([float(row["difference"]) for row in rows[-len(seeds) :]])
-        print(f"lambda {plan.lmbda:g}: bfloat16 ends {mean:+.4%} from float32, over {len(seeds)} seeds", flush=True)
+            refined = [[one.rows[-1]["true_loss"] for one in refine(codec, pictures, method, plan)] for codec in codecs]
+            plain = _plain_losses(file, pictures, method, plan, device)
+            means = [float(np.mean(losses)) for losses in (plain, *refined)]
+            differences = [mean / means[0] - 1 for mean in means[1:]]
+            rows.append({"device": device.type, "lmbda": plan.lmbda, "seed": seed})
+            rows[-1] |= dict(zip(PRECISION[3:], [*means, *differences], strict=True))
+        ends = [np.mean([float(row[name]) for row in rows[-len(seeds) :]]) for name in PRECISION[6:]]
+        print(
+            f"lambda {plan.lmbda:g}: from the plain loop, float32 ends {ends[0]:+.4%} and bfloat16 {ends[1]:+.4%}, "
+            f"over {len(pictures)} images and {len(seeds)} seeds",
+            flush=True,
+        )
     return rows
+
+
+def _plain_losses(
+    file: Path, pictures: Sequence[tuple[str, Tensor]], method: Method, plan: Plan, device: torch.device
+) -> list[float]:
+    """The plain loop's final true losses, in float32."""
+    model = MeanScaleHyperprior.from_state_dict(load_state(file)).eval().to(device)
+    torch.manual_seed(plan.seed)
+    losses = []
+    for _, picture in pictures:
+        loop = PlainRefinement(model, picture[None].to(device), plan.lmbda, method.temperature.rate)
+        for step in range(plan.steps):
+            loop.step(step)
+        losses.append(loop.step(plan.steps)[1])
+    return losses
 
 
 def _lmbda(file: Path) -> float:
