@@ -135,7 +135,7 @@ def refinement(options: argparse.Namespace, device: torch.device) -> None:
 
 def precision(options: argparse.Namespace, device: torch.device) -> None:
     """Compare the results of the precisions with the plain loop's, and write precision.csv."""
-    files = images.index({"path": options.photographs}) if options.photographs else []
+    files = images.index({"path": options.photographs, "min_side": 256}) if options.photographs else []
     pictures = [(file.name, as_tensor(file.read())[:, :256, :256]) for file in files[: options.images]]
     pictures = pictures or [(str(i), picture) for i, picture in enumerate(photographs(256, 256, options.images))]
     rows = precisions(pictures, options.steps, range(3), device)

@@ -154,11 +154,19 @@ class Codec:
         """
         return cls(Hyperprior.of(load_state(path)), device, precision)
 
+    @property
+    def _narrow(self) -> torch.dtype | None:
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
     @cached_property
-    def _repeated(self) -> tuple[Synthesis, HyperSynthesis]:
-        """The transforms that are differentiated."""
-        narrow = torch.bfloat16 if self.precision == "bfloat16" else None
-        return Synthesis(self.model.g_s, narrow), HyperSynthesis(self.model.h_s, narrow)
+    def _synthesis(self) -> Synthesis:
+        """The synthesis that is differentiated."""
+        return Synthesis(self.model.g_s, self._narrow)
+
+    @cached_property
+    def _hyper_synthesis(self) -> HyperSynthesis:
+        """The hyper-synthesis that is differentiated."""
+        return HyperSynthesis(self.model.h_s, self._narrow)
 
     @property
     def channels(self) -> int:
@@ -195,7 +203,7 @@ class Codec:
 
     def entropy_parameters(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Scales and means of the latents given (relaxed or rounded) hyper-latents."""
-        scales, means = self._repeated[1](z).chunk(2, dim=1)
+        scales, means = self._hyper_synthesis(z).chunk(2, dim=1)
         return scales, means
 
     def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
@@ -219,7 +227,7 @@ class Codec:
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
         """
-        return self._distortion(batch, y, strip, self._repeated[0].phases, *batch.phases)
+        return self._distortion(batch, y, strip, self._synthesis.phases, *batch.phases)
 
     def _distortion(
         self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
@@ -247,7 +255,7 @@ class Codec:
         with torch.no_grad():
             y = self.round(latents).y
             spans = _spans(y.shape[2], strip)
-            parts = [_rows(self._repeated[0], y, *span) - _rows(self.synthesise, y, *span) for span in spans]
+            parts = [_rows(self._synthesis, y, *span) - _rows(self.synthesise, y, *span) for span in spans]
             return replace(batch, x=batch.x + torch.cat(parts, dim=2))
 
     def round(self, latents: Latents) -> Latents:
