@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from compressai.models.google import MeanScaleHyperprior
 from PIL import Image
 
 from sgaplus import bundle, images
-from sgaplus.hyperprior import load_state, save_state
+from sgaplus.hyperprior import load_state, save_state, widths
 from sgaplus.training import evaluation_of, write_metrics
 
 
@@ -26,6 +27,18 @@ def test_half_precision_halves_the_file_and_loads_in_plain_compressai(trained, t
     decoded = loaded.decompress(coded["strings"], coded["shape"])["x_hat"]
     with torch.no_grad():
         torch.testing.assert_close(decoded, loaded(x)["x_hat"].clamp(0, 1), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(bundle.__file__).parents[1] / "models").glob("*.pth")), ids=lambda p: p.stem
+)
+def test_the_models_in_the_box_have_weights_in_half_precision_and_compressais_own_constants(path):
+    state = torch.load(path, weights_only=True)
+    fresh = MeanScaleHyperprior(*widths(state))
+    weights = dict(fresh.named_parameters())
+    for name, value in fresh.state_dict().items():
+        assert state[name].dtype == (torch.float16 if name in weights else value.dtype), name
+        assert name in weights or state[name].equal(value), name
 
 
 def test_a_bundle_holds_models_curve_recipes_and_card(trained, photograph, tmp_path):

@@ -47,13 +47,12 @@ other settings stand in `recipes.json` beside this file, software versions too.
 
 
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict in float16, without the tables that ``update()`` computes anew."""
-    fresh = MeanScaleHyperprior(*widths(state)).state_dict()  # its tables are still empty
-    return {name: _half(state[name] if state[name].shape == fresh[name].shape else fresh[name]) for name in fresh}
+    """A state dict with its weights in float16, without the tables that ``update()`` computes anew.
 
-
-def _half(value: Tensor) -> Tensor:
-    return value.half() if value.is_floating_point() else value
+    CompressAI's constants stay as they are: the smallest likelihood, 1e-9, would be 0 in float16.
+    """
+    fresh = MeanScaleHyperprior(*widths(state))  # its tables are still empty
+    return fresh.state_dict() | {name: state[name].half() for name, _ in fresh.named_parameters()}
 
 
 def write(
