@@ -127,6 +127,7 @@ TINY = {
     "refinement": {
         **{"images_per_job": 3, "refinements_per_job": 30, "record_every": 2, "memory_mb": 500, "threads": 1},
     },
+    "methods": {"ssl_fast": {"steps": 4}},
     "experiments": {name: tiny(entry) for name, entry in PAPER["experiments"].items()},
     "claims": {"fewer_bits_kodak": {"steps": 2}},
 }

@@ -114,7 +114,7 @@ def test_a_second_run_does_nothing(finished, snakemake):
 
 
 def test_a_changed_label_redraws_and_refines_nothing(finished, snakemake):
-    write_config(finished, {"methods": {"ssl": {"color": "#000000"}}})
+    write_config(finished, {"methods": TINY["methods"] | {"ssl": {"color": "#000000"}}})
     ran = started(snakemake(finished, "-n", *CONFIG).stdout)
     write_config(finished)
     assert any(message.startswith("Drawing fig2") for message in ran)
@@ -134,7 +134,7 @@ def again(finished, snakemake):
 
 def test_a_changed_method_refines_again_alone(again, snakemake):
     before = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
-    write_config(again, {"run": "again", "methods": {"ste": {"lr": 2.0e-4}}}, "again.yaml")
+    write_config(again, {"run": "again", "methods": TINY["methods"] | {"ste": {"lr": 2.0e-4}}}, "again.yaml")
     printed = snakemake(again, *FIGURE_2).stdout
     after = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
     refined = set(re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE))
@@ -282,7 +282,7 @@ def test_an_empty_folder_is_named_with_the_remedy(tmp_path, snakemake):
 
 
 def test_a_loss_that_is_not_finite_names_image_and_method_and_keeps_the_record(finished, snakemake):
-    write_config(finished, {"run": "broken", "methods": {"ssl": {"lr": 1.0e36}}})
+    write_config(finished, {"run": "broken", "methods": TINY["methods"] | {"ssl": {"lr": 1.0e36}}})
     target = "results/broken/records/fig2_true_loss.parquet"
     try:
         printed = snakemake(finished, *CONFIG, target, ok=False).stdout
