@@ -23,10 +23,6 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """Parameters of glibc's mallopt: bytes free at the top that go back to the system; from which size pieces are got
 from it one by one, and how many."""
 
-LARGEST_MMAP_THRESHOLD = 2**25
-"""Bytes up to which glibc lets that size follow the pieces that a program has freed, and the former be twice as much
-(mallopt(3))."""
-
 
 def resolve(device: str) -> torch.device:
     """The torch device for ``auto``, ``cpu`` or ``cuda``; ``auto`` falls back to the CPU and says so.
@@ -103,10 +99,9 @@ def keep_memory() -> None:
     _mallopt({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
 
 
-def return_memory(piece: int) -> None:
-    """Have the C library return memory as it does by default in a program whose largest piece has so many bytes."""
-    threshold = min(piece, LARGEST_MMAP_THRESHOLD)
-    _mallopt({M_MMAP_MAX: 2**16, M_MMAP_THRESHOLD: threshold, M_TRIM_THRESHOLD: 2 * threshold})
+def return_memory() -> None:
+    """Have the C library return memory as it does by default, once a program has used pieces of all sizes."""
+    _mallopt({M_MMAP_MAX: 2**16, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26})
 
 
 def _mallopt(parameters: dict[int, int]) -> None:

@@ -107,7 +107,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     ]
 
     def plain_steps(start: int, stop: int) -> None:
-        return_memory(4 * channels * height * width // 4)  # the last hidden layer, in float32
+        return_memory()
         for loop in plain:
             for step in range(start, stop):
                 loop.step(step)
