@@ -36,10 +36,13 @@ def mean(rows, column, **where):
 
 
 def assert_legible(figure):
-    """Every axis is labelled, and legends lie within the figure and over no axes."""
+    """Every axis is labelled, labels and legends lie within the figure, and legends over no axes."""
     figure.canvas.draw()
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
     assert all(axis.get_xlabel() for axis in panels)
+    for text in (text for axis in panels for text in (axis.xaxis.label, axis.yaxis.label, axis.title)):
+        inside = figure.bbox.padded(1).count_contains(text.get_window_extent().corners()) == 4
+        assert inside or not text.get_text(), text.get_text()
     for legend in [*figure.legends, *(axis.get_legend() for axis in panels)]:
         if legend is not None:
             box = legend.get_window_extent()
@@ -241,6 +244,14 @@ def test_budget_is_the_excess_over_the_reference_by_seconds_per_image():
     assert lines(axis)["SGA"].get_ydata()[-1] == pytest.approx(0, abs=1e-9)
     assert lines(axis)["SSL"].get_markevery() == [1, 2]
     assert_legible(figure)
+
+
+@pytest.mark.parametrize("draw", [figures.budget, figures.cost])
+def test_a_legend_of_every_method_leaves_room_for_the_labels(draw):
+    methods = {f"{name}{i}": {**METHODS[name], "label": "A method of a long name"} for name in METHODS for i in "12"}
+    rows = pd.concat([refined([name], lmbdas=LMBDAS).assign(method=f"{name}{i}") for name in METHODS for i in "12"])
+    entry = {**ENTRY, "models": list(LMBDAS), "methods": list(methods), "steps": [100, 500, 2000], "against": "sga1"}
+    assert_legible(draw(rows, entry, methods))
 
 
 def test_curves_of_a_method_that_ends_early_are_drawn_where_it_has_them():

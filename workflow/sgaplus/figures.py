@@ -367,7 +367,7 @@ def budget(records: pd.DataFrame, experiment: Mapping[str, Any], methods: Method
     axis.yaxis.set_minor_locator(NullLocator())
     of = f"{methods[experiment['against']]['label']} after {counts[-1]} steps"
     title = f"Points after {', '.join(map(str, counts))} steps"
-    axis.set(xlabel="Seconds per image", ylabel=f"True R-D loss above {of} (%)", title=title)
+    axis.set(xlabel="Seconds per image", ylabel=f"True R-D loss above\n{of} (%)", title=title)
     _log_ticks(axis)
     _legend_below(figure, axis)
     return figure
@@ -468,16 +468,19 @@ def _by_integer(method: Any, v: Any) -> dict[int, np.ndarray]:
 
 
 def _legend_below(figure: Figure, axis: Axes) -> None:
-    """A panel's legend below the figure, in as few rows as its width allows."""
+    """A panel's legend below the figure, in as few rows as its width allows; panels keep their height."""
     handles, labels = axis.get_legend_handles_labels()
     for rows in range(1, len(labels) + 1):
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // rows), **LEGEND)
         if legend.get_window_extent().width <= figure.bbox.width or rows == len(labels):
+            figure.set_figheight(figure.get_figheight() + (rows - 1) * LEGEND_ROW)
             return
         legend.remove()
 
 
 LEGEND: Style = {"columnspacing": 1.2, "handlelength": 1.8}
+LEGEND_ROW = 0.16
+"""Inches of height."""
 
 
 FIGURES = {
