@@ -44,8 +44,12 @@ def refined(
     seeds: Sequence[int] = (0,),
     dataset: str = "kodak",
     sweep: Mapping[str, Sequence[float]] | None = None,
+    last: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
-    """Records of every method (with every value of the sweep), model, target, image and seed."""
+    """Records of every method (with every value of the sweep), model, target, image and seed.
+
+    ``last`` has the last step of methods that end before the others.
+    """
     random = np.random.default_rng(0)
     details = random.uniform(0.6, 1.6, size=images)
     luck = random.normal(1, 0.05, size=(images, max(seeds) + 1))
@@ -62,7 +66,8 @@ def refined(
                     **_measured(details[image], lmbda, target, saved, step, max(steps)),
                 }
             )
-    return pd.DataFrame(rows)
+    records = pd.DataFrame(rows)
+    return records[records["step"] <= records["method"].map(last or {}).fillna(max(steps))]
 
 
 def _variants(method: str, sweep: Mapping[str, Sequence[float]] | None) -> Iterator[tuple[dict[str, Any], float]]:

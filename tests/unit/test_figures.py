@@ -225,14 +225,8 @@ def test_cost_of_one_model_is_against_the_true_loss():
     assert axis.get_ylabel() == "True R-D loss saved (%)"
 
 
-def fast(steps, methods=("sga", "ssl"), **more):
-    """Records in which SSL ends after 500 steps."""
-    rows = refined(methods, steps=steps, **more)
-    return rows[(rows["method"] != "ssl") | (rows["step"] <= 500)]
-
-
 def test_budget_is_the_excess_over_the_reference_by_seconds_per_image():
-    rows = fast(STEPS, lmbdas=(0.01, 0.02))
+    rows = refined(lmbdas=(0.01, 0.02), steps=STEPS, last={"ssl": 500})
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [100, 500, 2000], "against": "sga"}
     figure = figures.budget(rows, entry, METHODS)
     (axis,) = figure.axes
@@ -255,7 +249,7 @@ def test_a_legend_of_every_method_leaves_room_for_the_labels(draw):
 
 
 def test_curves_of_a_method_that_ends_early_are_drawn_where_it_has_them():
-    rows = fast((0, 500, 2000), lmbdas=LMBDAS)
+    rows = refined(lmbdas=LMBDAS, steps=(0, 500, 2000), last={"ssl": 500})
     figure = figures.rate_distortion(rows, {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000]}, METHODS)
     assert ["SSL" in lines(axis) for axis in figure.axes] == [True, False]
 

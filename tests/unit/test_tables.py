@@ -209,8 +209,7 @@ def test_cost_shows_what_is_known():
 
 
 def test_budget_has_the_excess_over_the_reference_by_model():
-    records = refined(("sga", "ssl"), lmbdas=(0.01, 0.02))
-    records = records[(records["method"] != "ssl") | (records["step"] <= 500)]
+    records = refined(lmbdas=(0.01, 0.02), last={"ssl": 500})
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000], "against": "sga"}
     table = tables.budget(records, entry, LABELS)
     assert list(table.values.index) == [("SGA", "500"), ("SGA", "2000"), ("SSL", "500")]
@@ -227,8 +226,7 @@ def test_budget_has_the_excess_over_the_reference_by_model():
 
 
 def test_a_method_that_ends_early_leaves_later_columns_empty():
-    records = refined(("sga", "ssl"), lmbdas=LMBDAS)
-    records = records[(records["method"] != "ssl") | (records["step"] <= 500)]
+    records = refined(lmbdas=LMBDAS, last={"ssl": 500})
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000], "against": "sga"}
     shown = tables.printed(tables.steps(records, entry, LABELS), "{}").set_index("Steps")
     assert shown.loc["SSL", "500"] != ""

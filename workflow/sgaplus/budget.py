@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sgaplus.selection import at_step, by_image
-from sgaplus.statistics import Estimate, percentiles, resamples
+from sgaplus.statistics import Estimate, of_means
 
 
 def reference(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
@@ -34,18 +34,15 @@ def excess(rows: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Estimate]:
     """
     by = ["model_lmbda", "model"]
     own, theirs = (by_image(part, by, "true_loss") for part in (rows, reference))
-    weights = np.full((1, len(own)), 1 / len(own))
-    if len(own) > 1:
-        weights = np.concatenate([weights, resamples(len(own))])
-    ratios = 100 * (weights @ own.to_numpy() / (weights @ theirs[own.columns].to_numpy()) - 1)
-    values = dict(zip(own.columns.get_level_values("model"), ratios.T, strict=True)) | {"": ratios.mean(axis=1)}
-    return {name: _estimate(samples) for name, samples in values.items()}
+    losses = np.stack([own, theirs[own.columns]], axis=-1)  # (images, models, 2)
+    names = own.columns.get_level_values("model")
+    found = {name: of_means(losses[:, k], _percent) for k, name in enumerate(names)}
+    return found | {"": of_means(losses, lambda means: _percent(means).mean(axis=1))}
 
 
-def _estimate(samples: np.ndarray) -> Estimate:
-    """A value and its resamples; no interval where there are none."""
-    low, high = percentiles(samples[1:]) if len(samples) > 1 else (np.nan, np.nan)
-    return Estimate(float(samples[0]), float(low), float(high))
+def _percent(losses: np.ndarray) -> np.ndarray:
+    """The first of two losses above the second, (..., 2) -> (...)."""
+    return 100 * (losses[..., 0] / losses[..., 1] - 1)
 
 
 def seconds(rows: pd.DataFrame) -> float:

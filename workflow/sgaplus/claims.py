@@ -22,7 +22,7 @@ import pandas as pd
 from sgaplus import cover, curves, qualitative
 from sgaplus.files import replacing, write_csv
 from sgaplus.selection import at_step, by_image, with_swept
-from sgaplus.statistics import LEVEL, Estimate, interval, paired, percentiles, resamples
+from sgaplus.statistics import LEVEL, Estimate, interval, of_means, paired
 
 HOLDS, IN_PART, NOT = "holds", "holds in part", "does not hold"
 COLUMNS = ("claim", "verdict", "evidence", "source", "experiment")
@@ -133,7 +133,7 @@ def less_sensitive(
     return [
         Comparison(
             f"range of {labels[claim['method']]} − {labels[other]}",
-            _of_means(
+            of_means(
                 losses.to_numpy(),
                 lambda means, other=other: ranges(means, claim["method"]) - ranges(means, other),  # type: ignore[misc]
             ),
@@ -207,7 +207,7 @@ def converge(
         spread = means.max(axis=2) - means.min(axis=2)
         return spread[:, 0] - spread[:, 1]
 
-    return [Comparison(f"spread after {last} steps − after {first}", _of_means(losses, narrowing))]
+    return [Comparison(f"spread after {last} steps − after {first}", of_means(losses, narrowing))]
 
 
 def fewer_bits(
@@ -355,23 +355,9 @@ def _with_value_first(
 
 def _from_lowest(values: np.ndarray) -> Estimate:
     """The mean of the first column minus the lowest mean of the others, (images, columns)."""
-    return _of_means(values, lambda means: means[:, 0] - means[:, 1:].min(axis=1))
+    return of_means(values, lambda means: means[:, 0] - means[:, 1:].min(axis=1))
 
 
 def _mean(values: pd.Series | pd.DataFrame) -> Estimate:
     low, high = interval(values.to_numpy())
     return Estimate(float(values.to_numpy().mean()), float(low), float(high))
-
-
-def _of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-    """A statistic of means over images, with its interval.
-
-    Args:
-        values: (images, ...).
-        statistic: Of means (samples, ...), a number per sample.
-    """
-    value = float(statistic(values.mean(axis=0)[None])[0])
-    if len(values) < 2:
-        return Estimate(value, float("nan"), float("nan"))
-    low, high = percentiles(statistic(np.tensordot(resamples(len(values)), values, axes=1)))
-    return Estimate(value, float(low), float(high))

@@ -36,7 +36,8 @@ loops, measured in float32, as the mean over the images."""
 STARTUP = ("device", "torch_seconds", "own_seconds")
 """Columns of the start-up: importing torch, and from there to the end of the first step."""
 
-PRECISION = (*("device", "lmbda", "seed", "plain", "float32", "bfloat16", "float32_difference", "bfloat16_difference"),)
+PRECISIONS = ("float32", "bfloat16")
+PRECISION = ("device", "lmbda", "seed", "plain", *PRECISIONS, *(f"{name}_difference" for name in PRECISIONS))
 """Columns of the comparison of precisions: final true losses of the plain loop and of the engine, measured in float32,
 and the relative difference of the latter two from the first."""
 
@@ -133,8 +134,6 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     ends = [[Latents(loop.y, loop.z) for loop in plain], [descent.latents for descent in engine]]
     rows: list[Row] = []
     for k, loop_name in enumerate(("plain", "engine")):
-        latents = Latents(torch.cat([end.y for end in ends[k]]), torch.cat([end.z for end in ends[k]]))
-        measured = codec.measure(Batch.of(pictures), latents)
         row: Row = {
             "device": str(describe()["gpus" if device.type == "cuda" else "processor"]),
             "n": channels,
@@ -145,7 +144,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
             "steps_per_second": round(median([pair[k] for pair in speeds]), 4),
             "ratio": round(median(ratios), 3) if k else 1.0,
             "limit_share": round(median([pair[k] / limit for pair, limit in zip(speeds, limits, strict=True)]), 3),
-            "true_loss": (measured.bpp + lmbda * measured.mse).mean().item(),
+            "true_loss": _true_loss(codec, pictures, ends[k], lmbda),
         }
         rows.append(row)
         print(
@@ -155,6 +154,13 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
             flush=True,
         )
     return rows
+
+
+def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
+    """Mean over pictures of one size, whose latents come in batches."""
+    together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
+    measured = codec.measure(Batch.of(list(pictures)), together)
+    return float((measured.bpp + lmbda * measured.mse).mean())
 
 
 def startup(device: torch.device) -> list[Row]:
@@ -194,16 +200,16 @@ def precisions(
     method = Method(rounding.make("ssl"), Temperature(1.0, 2 / steps))
     rows: list[Row] = []
     for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
-        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISION[4:6]]
+        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISIONS]
         for seed in seeds:
             plan = Plan(_lmbda(file), steps, seed=seed)
             refined = [[one.rows[-1]["true_loss"] for one in refine(codec, pictures, method, plan)] for codec in codecs]
             plain = _plain_losses(file, pictures, method, plan, device)
             means = [float(np.mean(losses)) for losses in (plain, *refined)]
             differences = [mean / means[0] - 1 for mean in means[1:]]
-            rows.append({"device": device.type, "lmbda": plan.lmbda, "seed": seed})
-            rows[-1] |= dict(zip(PRECISION[3:], [*means, *differences], strict=True))
-        ends = [np.mean([float(row[name]) for row in rows[-len(seeds) :]]) for name in PRECISION[6:]]
+            values: list[str | int | float] = [device.type, plan.lmbda, seed, *means, *differences]
+            rows.append(dict(zip(PRECISION, values, strict=True)))
+        ends = [np.mean([float(row[f"{name}_difference"]) for row in rows[-len(seeds) :]]) for name in PRECISIONS]
         print(
             f"lambda {plan.lmbda:g}: from the plain loop, float32 ends {ends[0]:+.4%} and bfloat16 {ends[1]:+.4%}, "
             f"over {len(pictures)} images and {len(seeds)} seeds",

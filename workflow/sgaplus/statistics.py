@@ -7,6 +7,7 @@ comparisons paired and results the same at every run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,6 +61,20 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return nothing, nothing
     low, high = percentiles(np.tensordot(resamples(len(values)), values, axes=1))
     return low, high
+
+
+def of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """A statistic of means over images, with its interval.
+
+    Args:
+        values: (images, ...).
+        statistic: Of means (samples, ...), a number per sample.
+    """
+    value = float(statistic(values.mean(axis=0)[None])[0])
+    if len(values) < 2:
+        return Estimate(value, float("nan"), float("nan"))
+    low, high = percentiles(statistic(np.tensordot(resamples(len(values)), values, axes=1)))
+    return Estimate(value, float(low), float(high))
 
 
 def paired(
