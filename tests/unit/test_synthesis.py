@@ -58,6 +58,17 @@ def test_it_and_its_gradient_are_those_of_the_models_own_transform(g_s, y):
     torch.testing.assert_close(values_and_gradient(Synthesis(g_s), y), values_and_gradient(g_s, y))
 
 
+def test_from_an_anchor_it_gives_the_difference_from_there(g_s, y):
+    near = y + torch.rand(y.shape, generator=torch.Generator().manual_seed(4), dtype=y.dtype)
+    synthesis = Synthesis(g_s)
+    anchor = synthesis.anchor(y)
+    exact, exact_gradient = values_and_gradient(g_s, near)
+    missing = g_s(y) - synthesis(y, anchor)
+    found, gradient = values_and_gradient(lambda near: synthesis(near, anchor) + missing, near)
+    torch.testing.assert_close(found, exact)
+    torch.testing.assert_close(gradient, exact_gradient)
+
+
 def test_the_hyper_synthesis_and_its_gradient_are_the_models_own(h_s, z):
     torch.testing.assert_close(values_and_gradient(HyperSynthesis(h_s), z), values_and_gradient(h_s, z))
 
@@ -84,6 +95,16 @@ def test_in_bfloat16_it_is_close_and_its_outputs_keep_the_precision_of_the_laten
     assert x_hat.dtype == gradient.dtype == torch.float32
     assert 0 < (x_hat - exact).norm() < 0.02 * exact.norm()
     assert (gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
+
+
+def test_in_bfloat16_an_anchor_nearby_makes_it_more_precise(g_s, y):
+    single, y = g_s.float(), y.float()
+    narrow = Synthesis(single, torch.bfloat16)
+    near = y + 0.1 * torch.randn(y.shape, generator=torch.Generator().manual_seed(4))
+    anchor = narrow.anchor(y)
+    missing = single(y) - narrow(y, anchor)
+    exact = single(near)
+    assert (narrow(near, anchor) + missing - exact).norm() < 0.8 * (narrow(near) - exact).norm()
 
 
 def test_a_codec_in_bfloat16_measures_and_codes_in_float32(codec, picture):

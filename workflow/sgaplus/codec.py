@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +63,13 @@ class Batch:
         x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
         pixels: Original pixels of each image, (B,).
         mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
+        anchor: Of an aim: where the differentiated synthesis counts from, and ``x`` with it.
     """
 
     x: Tensor
     pixels: Tensor
     mask: Tensor | None
+    anchor: Tensor | None = None
 
     @cached_property
     def phases(self) -> tuple[Tensor, Tensor | None]:
@@ -227,7 +229,8 @@ class Codec:
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
         """
-        return self._distortion(batch, y, strip, self._synthesis.phases, *batch.phases)
+        synthesis = partial(self._synthesis.phases, anchor=batch.anchor)
+        return self._distortion(batch, y, strip, synthesis, *batch.phases)
 
     def _distortion(
         self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
@@ -246,17 +249,19 @@ class Codec:
     def aim(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
         """The batch whose ``distortion`` is what the model's own precision gives for these latents, rounded.
 
-        A narrower precision shifts a flat part of an image by up to a fifth of a level, always alike, and
-        refinement would make up for what no decoder does. Images shifted as far cancel that near
-        the latents; their gradient is as good as before.
+        A narrower precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level,
+        always alike: refinement would make up for what no decoder does. So these latents are decoded in the
+        model's own, and only the difference from them is left to the narrower. With strips, where memory is
+        scarce, there is no anchor to take that difference from; the shift is corrected all the same.
         """
         if self.precision == "float32":
             return batch
         with torch.no_grad():
             y = self.round(latents).y
-            spans = _spans(y.shape[2], strip)
-            parts = [_rows(self._synthesis, y, *span) - _rows(self.synthesise, y, *span) for span in spans]
-            return replace(batch, x=batch.x + torch.cat(parts, dim=2))
+            anchor = None if strip else self._synthesis.anchor(y)
+            narrow = partial(self._synthesis, anchor=anchor)
+            parts = [_rows(narrow, y, *span) - _rows(self.synthesise, y, *span) for span in _spans(y.shape[2], strip)]
+            return replace(batch, x=batch.x + torch.cat(parts, dim=2), anchor=anchor)
 
     def round(self, latents: Latents) -> Latents:
         """What a bitstream would carry: z rounded around the medians, y around its means."""

@@ -421,7 +421,4 @@ def _measured_bytes(codec: Codec, method: Method) -> float:
 
 def _trial_step(codec: Codec, method: Method, side: int) -> None:
     batch = Batch.of([torch.full((3, side, side), 0.5, device=codec.device)])
-    latents = codec.analyse(batch.x)
-    latents = Latents(latents.y.requires_grad_(), latents.z.requires_grad_())
-    streams = [random_stream(0, "trial", codec.device)]
-    method_loss(codec, batch, latents, method.rounding, 1.0, 1.0, streams).sum().backward()
+    Descent(codec, ["trial"], batch, method, Plan(lmbda=1.0, steps=1)).loss(0).sum().backward()

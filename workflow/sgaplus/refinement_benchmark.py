@@ -120,17 +120,9 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
             for step in range(start, stop):
                 descent.step(step, descent.loss(step))
 
-    loops = (plain_steps, engine_steps)
-    for loop in loops:
-        loop(0, 1)  # once-only costs
-    each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
-    speeds, limits = [], []
     dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
-    for start in range(2, 2 + ROUNDS * each, each):
-        times = [seconds(partial(loop, start, start + each), device) for loop in loops]
-        speeds.append([count * each / spent for spent in times])
-        limits.append(matrix_rate(device, dtype) / synthesis_operations(channels, height * width))
-    ratios = [engine / plain for plain, engine in speeds]
+    steps, turns = _take_turns((plain_steps, engine_steps), budget, device, dtype)
+    operations = count * synthesis_operations(channels, height * width)
     ends = [[Latents(loop.y, loop.z) for loop in plain], [descent.latents for descent in engine]]
     rows: list[Row] = []
     for k, loop_name in enumerate(("plain", "engine")):
@@ -141,19 +133,38 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
             "width": width,
             "batch": count,
             "loop": loop_name,
-            "steps_per_second": round(median([pair[k] for pair in speeds]), 4),
-            "ratio": round(median(ratios), 3) if k else 1.0,
-            "limit_share": round(median([pair[k] / limit for pair, limit in zip(speeds, limits, strict=True)]), 3),
+            "steps_per_second": round(median([count / times[k] for times, _ in turns]), 4),
+            "ratio": round(median([times[0] / times[k] for times, _ in turns]), 3),
+            "limit_share": round(median([operations / rate / times[k] for times, rate in turns]), 3),
             "true_loss": _true_loss(codec, pictures, ends[k], lmbda),
         }
         rows.append(row)
         print(
             f"N = M = {channels}, {count} of {width}x{height}: {loop_name:>6} {row['steps_per_second']:8.3f} steps/s, "
             f"ratio {row['ratio']:5.2f}, {row['limit_share']:4.0%} of the limit, "
-            f"true loss {row['true_loss']:.4f} after {2 + ROUNDS * each} steps",
+            f"true loss {row['true_loss']:.4f} after {steps} steps",
             flush=True,
         )
     return rows
+
+
+def _take_turns(
+    loops: Sequence[Callable[[int, int], None]], budget: float, device: torch.device, dtype: torch.dtype
+) -> tuple[int, list[tuple[list[float], float]]]:
+    """Loops over a range of steps, in turns.
+
+    Returns:
+        Steps that each has taken, and of every turn each loop's seconds per step and the rate of matrix products.
+    """
+    for loop in loops:
+        loop(0, 1)  # once-only costs
+    each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
+    starts = range(2, 2 + ROUNDS * each, each)
+    turns = [
+        ([seconds(partial(loop, start, start + each), device) / each for loop in loops], matrix_rate(device, dtype))
+        for start in starts
+    ]
+    return starts[-1] + each, turns
 
 
 def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:

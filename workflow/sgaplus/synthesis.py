@@ -22,11 +22,15 @@ PHASES = 2
 class Synthesis:
     """The synthesis transform of a frozen model, differentiable in the latents once.
 
+    From an anchor, some latents near those asked for, it gives the difference from what the last layer, which
+    is linear, makes of them: a small number, which a narrower precision hardly rounds.
+
     Args:
         g_s: The model's transform.
         narrow: Precision of the layers that bear a narrower one than the model's; None for none. The value
             of the first layer does not, because bfloat16 would round a latent of 100 by up to a quarter,
-            nor does that of the last, because it would round a pixel by up to half a level. All gradients do.
+            nor does that of the last without an anchor, because it would round a pixel by up to half a
+            level. All gradients do.
     """
 
     def __init__(self, g_s: nn.Sequential, narrow: torch.dtype | None = None) -> None:
@@ -39,18 +43,34 @@ class Synthesis:
         ]
         self.kernels = [(_stored(layer.weight, dtype), _stored(layer.bias, dtype)) for layer in others[1:-1:2]]
         self.first = _NarrowGradient.of(first, dtype)
-        self.last = _NarrowGradient.of(_subpixel(others[-1]), dtype)
+        last = _subpixel(others[-1])
+        self.last = _NarrowGradient.of(last, dtype)
+        self.last_kernel = _stored(last.weight, dtype)
 
-    def __call__(self, y: Tensor) -> Tensor:
-        """Reconstruction (B, 3, H, W), not clamped, of latents (B, M, H/16, W/16), in the latents' precision."""
-        return pixel_shuffle(self.phases(y), PHASES)
+    def __call__(self, y: Tensor, anchor: Tensor | None = None) -> Tensor:
+        """Reconstruction (B, 3, H, W), not clamped, in the latents' precision.
 
-    def phases(self, y: Tensor) -> Tensor:
+        Args:
+            y: Latents (B, M, H/16, W/16).
+            anchor: What :meth:`anchor` gave, for the difference from there, in the narrow precision; None
+                for the whole.
+        """
+        return pixel_shuffle(self.phases(y, anchor), PHASES)
+
+    def phases(self, y: Tensor, anchor: Tensor | None = None) -> Tensor:
         """The same as (B, 12, H/2, W/2), as :func:`phases` gives it of images, which saves sorting the pixels."""
+        x = self._before_last(y, anchor)
+        return self.last(x) if anchor is None else conv2d(x, self.last_kernel, padding=1)
+
+    def anchor(self, y: Tensor) -> Tensor:
+        """Latents (B, M, H/16, W/16) as an anchor: minus what the last layer sees of them, (B, N, H/2, W/2)."""
+        return -self._before_last(y, None)
+
+    def _before_last(self, y: Tensor, anchor: Tensor | None) -> Tensor:
         x = self.first(y).to(self.dtype)
         for norm, (kernel, bias) in zip(self.norms, self.kernels, strict=False):
-            x = conv_transpose2d(_InverseGDN.apply(x, *norm), kernel, bias, 2, 2, 1)
-        return self.last(_InverseGDN.apply(x, *self.norms[-1]))
+            x = conv_transpose2d(_InverseGDN.apply(x, None, *norm), kernel, bias, 2, 2, 1)
+        return _InverseGDN.apply(x, anchor, *self.norms[-1])
 
 
 class HyperSynthesis:
@@ -109,19 +129,21 @@ def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
 
 
 class _InverseGDN(torch.autograd.Function):
-    """x sqrt(beta + gamma x^2) in few passes over memory, which is what bounds it."""
+    """x sqrt(beta + gamma x^2), plus a constant or None, in few passes over memory, which is what bounds it."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, gamma: Tensor, gamma_t: Tensor, beta: Tensor) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, x: Tensor, constant: Tensor | None, gamma: Tensor, gamma_t: Tensor, beta: Tensor
+    ) -> Tensor:
         scale = conv2d(x.square(), gamma, beta).sqrt_()
         ctx.save_for_backward(x, scale, gamma_t)
-        return x * scale
+        return x * scale if constant is None else torch.addcmul(constant, x, scale)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         x, scale, gamma_t = ctx.saved_tensors  # type: ignore[attr-defined]
         through = conv2d((gradient * x).div_(scale), gamma_t).mul_(x)
-        return through.addcmul_(gradient, scale), None, None, None
+        return through.addcmul_(gradient, scale), None, None, None, None
 
 
 class _NarrowGradient(torch.autograd.Function):
