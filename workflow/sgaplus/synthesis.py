@@ -129,7 +129,7 @@ def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
 
 
 class _InverseGDN(torch.autograd.Function):
-    """x sqrt(beta + gamma x^2), plus a constant or None, in few passes over memory, which is what bounds it."""
+    """x sqrt(beta + gamma x^2), plus a constant or None, in few passes over the elements."""
 
     @staticmethod
     def forward(
