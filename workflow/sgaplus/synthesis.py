@@ -42,10 +42,10 @@ class Synthesis:
             for norm in others[::2]
         ]
         self.kernels = [(_stored(layer.weight, dtype), _stored(layer.bias, dtype)) for layer in others[1:-1:2]]
-        self.first = _NarrowGradient.of(first, dtype)
+        self.first = _NarrowGradient.of(first, _stored(first.weight, dtype))
         last = _subpixel(others[-1])
-        self.last = _NarrowGradient.of(last, dtype)
         self.last_kernel = _stored(last.weight, dtype)
+        self.last = _NarrowGradient.of(last, self.last_kernel)
 
     def __call__(self, y: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Reconstruction (B, 3, H, W), not clamped, in the latents' precision.
@@ -85,7 +85,8 @@ class HyperSynthesis:
         layers: list[Any] = list(h_s)
         dtype = narrow or layers[0].weight.dtype
         self.layers = [
-            layer if isinstance(layer, nn.LeakyReLU) else _NarrowGradient.of(layer, dtype) for layer in layers
+            layer if isinstance(layer, nn.LeakyReLU) else _NarrowGradient.of(layer, _stored(layer.weight, dtype))
+            for layer in layers
         ]
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -150,9 +151,8 @@ class _NarrowGradient(torch.autograd.Function):
     """A convolution, or a transposed one: its value in its own precision, its gradient in that of ``kernel``."""
 
     @staticmethod
-    def of(layer: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> Transform:
-        """The layer with its gradient in a precision."""
-        kernel = _stored(layer.weight, dtype)
+    def of(layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Transform:
+        """The layer with its gradient in the precision of ``kernel``, its stored weight."""
         return lambda x: _NarrowGradient.apply(x, layer, kernel)
 
     @staticmethod
