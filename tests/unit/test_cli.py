@@ -121,6 +121,18 @@ def test_a_bad_file_is_reported_at_the_end_and_the_others_are_done(photos, tmp_p
     assert run("evaluate", photos / "a.png", photos / "b.tif", "-b", tmp_path / "coded") == 1
 
 
+def test_a_picture_that_breaks_its_decoder_does_not_stop_the_others(photos, tmp_path, capsys):
+    Image.new("RGB", (64, 64)).save(photos / "aa.webp", exif=b"Exif\0\0II*\0")  # struct.error in Pillow
+    Image.new("RGB", (64, 64)).save(photos / "ab.png", format="GIF")
+    assert run("compress", photos, "-o", tmp_path / "coded", "--steps", 0) == 1
+    assert names(tmp_path / "coded") == ["a.sga", "b.sga"]
+    head, *lines = capsys.readouterr().err.split("2 of 4 failed:")[1].splitlines()
+    assert not head
+    assert [line.split(" (")[0] for line in lines] == [
+        f"  {photos / name}: not a readable image" for name in ("aa.webp", "ab.png")
+    ]
+
+
 def test_nothing_is_overwritten_without_force(photos, coded, tmp_path, capsys):
     before = (coded / "a.sga").read_bytes()
     (coded / "b.sga").unlink()

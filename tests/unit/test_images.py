@@ -176,6 +176,102 @@ def test_a_broken_file_is_refused(tmp_path, name, damage):
     assert "Replace the file or take it out of the data set" in message
 
 
+def test_the_picture_that_a_phone_takes_with_its_preview_is_read(tmp_path):
+    """MPO, a JPEG and another one behind it."""
+    first, second = (Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (40, 200))
+    first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[second])
+    assert Image.open(tmp_path / "phone.jpg").format == "MPO"
+    assert np.abs(images.read(tmp_path / "phone.jpg").astype(int) - 40).max() <= 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_content_decides_how_a_file_is_read(tmp_path, suffix):
+    picture = pixels(5, 7)
+    Image.fromarray(picture).save(tmp_path / f"picture{suffix}", format="PPM")
+    np.testing.assert_array_equal(images.read(tmp_path / f"picture{suffix}"), picture)
+
+
+@pytest.mark.parametrize("format", ["EPS", "GIF", "AVIF", "DDS", "ICO", "TGA", "PDF"])
+def test_a_format_that_is_not_promised_is_refused_whatever_its_suffix(tmp_path, format):
+    Image.fromarray(pixels(8, 8)).save(tmp_path / "picture.png", format=format)
+    message = refusal(images.read, tmp_path / "picture.png")
+    assert message.startswith(f"{tmp_path / 'picture.png'}: not a readable image (cannot identify image file")
+    assert message.endswith("PNG, JPEG, WEBP, TIFF, BMP, PPM are read.")
+
+
+def test_ghostscript_is_never_started(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments: started.append(arguments))
+    Image.fromarray(pixels(8, 8)).save(tmp_path / "picture.png", format="EPS")
+    refusal(images.read, tmp_path / "picture.png")
+    assert not started
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("cut\nshort"), "cut short"),
+        (ValueError(), "ValueError"),
+        (TypeError("an integer\nis required"), "TypeError: an integer is required"),
+        (struct.error("4 bytes"), "error: 4 bytes"),
+        (MemoryError(), "MemoryError"),
+        (NotImplementedError("no such pixels"), "NotImplementedError: no such pixels"),
+        (RuntimeError("failed"), "RuntimeError: failed"),
+        (RecursionError("too deep"), "RecursionError: too deep"),
+        (KeyError(274), "KeyError: 274"),
+        (IndexError("out of range"), "IndexError: out of range"),
+        (OverflowError("too large"), "OverflowError: too large"),
+        (AssertionError(), "AssertionError"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+@pytest.mark.parametrize("where", ["load", "getexif"])
+def test_whatever_a_decoder_raises_is_an_error_of_its_file(tmp_path, monkeypatch, where, error, reason):
+    def fail(*_):
+        raise error
+
+    path = save(tmp_path / "odd.png")
+    monkeypatch.setattr(f"PIL.PngImagePlugin.PngImageFile.{where}", fail)
+    assert refusal(images.read, path).startswith(f"{path}: not a readable image ({reason}). Replace the file")
+
+
+def test_an_interrupt_is_not_taken_for_a_broken_file(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    path = save(tmp_path / "picture.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        images.read(path)
+
+
+def webp_with_half_a_directory(path: Path) -> Path:
+    """Its EXIF data end where the camera's orientation should come."""
+    return save(path, pixels(8, 8), exif=b"Exif\0\0II*\0")
+
+
+def tiff_with_words_for_numbers(path: Path) -> Path:
+    """The type of its StripOffsets, which say where the pixels are, is text."""
+    content = save(path, pixels(8, 8)).read_bytes()
+    assert content.count(struct.pack("<HH", 273, 4)) == 1
+    path.write_bytes(content.replace(struct.pack("<HH", 273, 4), struct.pack("<HH", 273, 2)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "error"),
+    [
+        (webp_with_half_a_directory, "odd.webp", "error: unpack"),  # struct.error
+        (tiff_with_words_for_numbers, "odd.tif", "TypeError: "),
+    ],
+)
+def test_a_crafted_file_is_refused(tmp_path, make, name, error):
+    path = make(tmp_path / name)
+    assert refusal(images.read, path).startswith(f"{path}: not a readable image ({error}")
+
+
 def test_a_picture_above_the_largest_size_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 24)
     path = save(tmp_path / "large.png", pixels(5, 5))

@@ -26,7 +26,17 @@ from sgaplus.files import replacing, sha256
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
+FORMATS = {
+    "PNG": {".png"},
+    "JPEG": {".jpg", ".jpeg"},  # and what phones make of two, MPO
+    "WEBP": {".webp"},
+    "TIFF": {".tif", ".tiff"},
+    "BMP": {".bmp"},
+    "PPM": {".ppm"},
+}
+"""Formats that are read, by Pillow's names, and suffixes of their files. Content decides, not the suffix."""
+
+SUFFIXES = set().union(*FORMATS.values())
 INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height", "offset", "length")
 SOURCES = ("path", "package", "manifest", "parts")
 """Keys of a data set's entry that say where its images come from; what stands first goes first."""
@@ -107,13 +117,24 @@ def decode(content: bytes, label: str | Path) -> np.ndarray:
 
 def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=tuple(FORMATS)) as picture:  # Pillow's others run Ghostscript, for one
             return _to_rgb(_upright(picture, label), label)
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(f" {file!r}", "")  # Pillow names an object in memory
+    except ImageError:
+        raise
+    except Exception as error:  # wrong bytes make decoders raise anything
+        reason = _reason(error).replace(f" {file!r}", "")  # Pillow names an object in memory
         raise ImageError(
-            f"{label}: not a readable image ({reason}). Replace the file or take it out of the data set."
+            f"{label}: not a readable image ({reason}). Replace the file or take it out of the data set; "
+            f"{', '.join(FORMATS)} are read."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """An error's text in one line; after its type, where it was not raised to be read."""
+    text = " ".join(str(error).split())
+    if text and isinstance(error, OSError | SyntaxError | ValueError):
+        return text
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _upright(picture: Image.Image, path: str | Path) -> Image.Image:
