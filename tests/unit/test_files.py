@@ -4,8 +4,10 @@ import hashlib
 import os
 
 import pytest
+import torch
 
-from sgaplus.files import replacing, sha256
+from sgaplus.errors import DiskError
+from sgaplus.files import replacing, sha256, write_tensors
 
 
 @pytest.fixture
@@ -96,3 +98,23 @@ def test_sha256_is_that_of_the_files_bytes(tmp_path, content):
     path.write_bytes(content)
     assert sha256(path) == hashlib.sha256(content).hexdigest()
     assert sha256(str(path)) == sha256(path)
+
+
+def test_tensors_are_the_same_bytes_under_every_name(tmp_path):
+    content = {"step": 3, "weights": {"a": torch.arange(5.0)}}
+    for name in ("state.pth", "other.pt"):
+        write_tensors(content, tmp_path / name)
+    assert (tmp_path / "state.pth").read_bytes() == (tmp_path / "other.pt").read_bytes()
+    read = torch.load(tmp_path / "state.pth", weights_only=True)
+    assert read["step"] == 3
+    assert torch.equal(read["weights"]["a"], torch.arange(5.0))
+
+
+def test_tensors_that_a_full_disk_has_no_room_for_keep_the_old_file(small_disk):
+    write_tensors({"a": torch.zeros(10)}, small_disk / "state.pth")
+    before = (small_disk / "state.pth").read_bytes()
+    with pytest.raises(DiskError, match=r"state\.pth: no room left on this disk") as error:
+        write_tensors({"a": torch.zeros(100_000)}, small_disk / "state.pth")
+    assert "\n" not in str(error.value)
+    assert (small_disk / "state.pth").read_bytes() == before
+    assert list(small_disk.iterdir()) == [small_disk / "state.pth"]

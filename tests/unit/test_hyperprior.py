@@ -7,7 +7,7 @@ import torch
 from compressai.models import FactorizedPrior, MeanScaleHyperprior, ScaleHyperprior
 
 from sgaplus.codec import Codec
-from sgaplus.errors import CodecError
+from sgaplus.errors import CodecError, DiskError
 from sgaplus.hyperprior import Hyperprior, load_state, save_state
 
 N, M = 8, 12
@@ -179,3 +179,45 @@ def test_weights_in_half_precision_are_read_as_float32(trained, tmp_path):
     loaded = load_state(tmp_path / "half.pth")
     assert loaded["g_a.0.weight"].dtype == torch.float32
     torch.testing.assert_close(loaded["g_a.0.weight"], trained.g_a[0].weight.detach(), rtol=1e-3, atol=1e-6)
+
+
+def in_another_order(state):
+    return dict(reversed(state.items()))
+
+
+def as_parameters(state):
+    return {name: torch.nn.Parameter(v, requires_grad=v.is_floating_point()) for name, v in state.items()}
+
+
+def channels_last(state):
+    return {name: v.to(memory_format=torch.channels_last) if v.dim() == 4 else v for name, v in state.items()}
+
+
+def as_views(state):
+    """Each a part of a tensor twice as large."""
+    return {name: torch.stack([v, v], dim=-1)[..., 1] for name, v in state.items()}
+
+
+@pytest.mark.parametrize("change", [in_another_order, as_parameters, channels_last, as_views])
+def test_equal_weights_make_equal_files(trained, tmp_path, change):
+    state = trained.state_dict()
+    one, other = tmp_path / "model.pth", tmp_path / "folder" / "another name.pt"
+    save_state(state, one)
+    save_state(change(state), other)
+    assert one.read_bytes() == other.read_bytes()
+    read = torch.load(other, weights_only=True)
+    assert all(torch.equal(read[name], value) for name, value in state.items())
+    MeanScaleHyperprior.from_state_dict(read)
+
+
+def test_other_weights_make_another_file(trained, tmp_path):
+    state = trained.state_dict()
+    save_state(state, tmp_path / "one.pth")
+    save_state(state | {"g_s.6.bias": state["g_s.6.bias"] + 1}, tmp_path / "other.pth")
+    assert (tmp_path / "one.pth").read_bytes() != (tmp_path / "other.pth").read_bytes()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(small_disk):
+    with pytest.raises(DiskError, match=r"model\.pth: no room left on this disk\. Free some, or use a larger one"):
+        save_state(MeanScaleHyperprior(32, 48).state_dict(), small_disk / "model.pth")
+    assert list(small_disk.iterdir()) == []

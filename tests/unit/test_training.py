@@ -17,7 +17,7 @@ import torch
 from compressai.models.google import MeanScaleHyperprior
 
 from sgaplus.codec import Batch, Codec
-from sgaplus.errors import TrainingError
+from sgaplus.errors import DiskError, TrainingError
 from sgaplus.hyperprior import Hyperprior, save_state
 from sgaplus.training import (
     METRICS,
@@ -269,6 +269,13 @@ def test_a_broken_state_is_named(photographs, tmp_path):
     (tmp_path / "state.pth").write_bytes(b"no state")
     with pytest.raises(TrainingError, match=r"state\.pth: not a saved state of a training .* Remove it"):
         train(TINY, photographs, CPU, Supervision(state=tmp_path / "state.pth"))
+
+
+def test_a_state_that_a_full_disk_has_no_room_for_ends_the_training_in_one_sentence(photographs, small_disk):
+    how = Supervision(state=small_disk / "state.pth", seconds=0.0)
+    with pytest.raises(DiskError, match=r"state\.pth: no room left on this disk"):
+        train(replace(TINY, N=24, M=24), photographs, CPU, how)
+    assert list(small_disk.iterdir()) == []
 
 
 def test_two_processes_train_one_model(photographs, picture):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -51,6 +52,23 @@ def write_json(content: Mapping[str, Any], path: str | Path) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def write_tensors(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write what ``torch.save`` can, all or nothing.
+
+    It is put together in memory: torch would write a file's temporary name into it, and on a full disk
+    speak of anything else.
+
+    Raises:
+        DiskError: the disk is full.
+    """
+    import torch  # late, because the command line's help does without
+
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    with room_for(path), replacing(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
+
+
 def sha256(path: str | Path) -> str:
     """The hex SHA-256 of a file's bytes."""
     return digest(path, "sha256")
@@ -75,8 +93,8 @@ def room_for(path: str | Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskError(
-            f"{path}: no room left on this disk. Free some, or set `data_folder` in the configuration to a folder "
-            "on a larger one."
+            f"{path}: no room left on this disk. Free some, or use a larger one: for data sets, `data_folder` "
+            "in the configuration."
         ) from error
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
 from sgaplus.errors import CodecError
-from sgaplus.files import replacing
+from sgaplus.files import write_tensors
 
 SMALLEST_LIKELIHOOD = 1e-9
 SMALLEST_SCALE = 0.11
@@ -191,9 +191,17 @@ def _present_name(name: str) -> str:
 
 
 def save_state(state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Write a state dict, all or nothing."""
-    with replacing(path) as temporary:
-        torch.save({name: value.cpu().contiguous() for name, value in state.items()}, temporary)
+    """Write a state dict, all or nothing; equal tensors under equal names make equal files.
+
+    Raises:
+        DiskError: the disk is full.
+    """
+    write_tensors({name: _plain(state[name]) for name in sorted(state)}, path)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy on the CPU that owns its values: a view would be saved with all that it is a part of."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _mismatch(state: object) -> str | None:

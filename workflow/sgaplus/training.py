@@ -31,7 +31,7 @@ from sgaplus.codec import Batch, Codec, as_tensor
 from sgaplus.crops import Crops, Picture
 from sgaplus.devices import fast_precision
 from sgaplus.errors import SgaplusError, TrainingError
-from sgaplus.files import replacing, sha256, write_csv
+from sgaplus.files import sha256, write_csv, write_tensors
 from sgaplus.hyperprior import Hyperprior, load_state, widths
 from sgaplus.metrics import PEAK, psnr
 from sgaplus.widening import widen
@@ -456,8 +456,7 @@ class _Watch:
                 "best_test_loss": min(tested, default=None),
                 **self.trainer.state_dict(),
             }
-            with replacing(path) as temporary:
-                torch.save(state, temporary)
+            write_tensors(state, path)
         self.saved = time.perf_counter()
 
 
@@ -552,8 +551,7 @@ def _process(rank: int, job: _Job, folder: str) -> None:
     except SgaplusError as error:
         outcome = {"error": str(error)}
     if rank == 0:
-        with replacing(Path(folder, "outcome.pth")) as temporary:
-            torch.save(outcome, temporary)
+        write_tensors(outcome, Path(folder, "outcome.pth"))
     if "error" in outcome:
         raise SystemExit(1)  # ends the others too
     torch.distributed.destroy_process_group()
