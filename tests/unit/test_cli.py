@@ -249,6 +249,17 @@ def test_a_model_of_ones_own_is_named(photos, tmp_path, capsys):
     assert "mine.pth" in capsys.readouterr().out
 
 
+def test_a_model_that_is_broken_is_refused_before_anything_is_written(photos, tmp_path, capsys):
+    state = load_state(SMALLEST)
+    state["g_s.0.weight"][0, 0, 0, 0] = float("nan")
+    save_state(state, tmp_path / "mine.pth")
+    own = ["--model", tmp_path / "mine.pth"]
+    assert run("compress", photos, "-o", tmp_path / "coded", "--steps", 0, *own) == 2
+    message = f"{tmp_path / 'mine.pth'}: g_s.0.weight holds values that are not finite in float32. Name a model"
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "coded").exists()
+
+
 @pytest.mark.parametrize(("kind", "within"), [("bpp", {"rel": 0.05}), ("psnr", {"abs": 0.5})])
 def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys):
     (path,) = images.find({"package": "skimage.data", "files": ["chelsea.png"]})

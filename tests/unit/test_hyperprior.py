@@ -4,7 +4,12 @@ import re
 
 import pytest
 import torch
-from compressai.models import FactorizedPrior, MeanScaleHyperprior, ScaleHyperprior
+from compressai.models import (
+    FactorizedPrior,
+    JointAutoregressiveHierarchicalPriors,
+    MeanScaleHyperprior,
+    ScaleHyperprior,
+)
 
 from sgaplus.codec import Codec
 from sgaplus.errors import CodecError, DiskError
@@ -100,6 +105,10 @@ def write_scales_alone(path):
     torch.save(ScaleHyperprior(8, 12).state_dict(), path)
 
 
+def write_autoregressive(path):
+    torch.save(JointAutoregressiveHierarchicalPriors(8, 12).state_dict(), path)
+
+
 def write_mixed_widths(path):
     state = MeanScaleHyperprior(8, 12).state_dict()
     state["g_a.2.weight"] = torch.zeros(9, 8, 5, 5)
@@ -132,6 +141,7 @@ def write_half(path):
     [
         write_other_architecture,
         write_scales_alone,
+        write_autoregressive,
         write_mixed_widths,
         write_tensor,
         write_whole_module,
@@ -155,22 +165,122 @@ def test_a_missing_model_is_named(tmp_path):
         load_state(tmp_path / "absent.pth")
 
 
-@pytest.mark.parametrize(
-    "rename",
-    [
-        lambda name: re.sub(r"(matrices|biases|factors)\.", r"_\1.", name),
-        lambda name: re.sub(r"matrices\.", "_matrix", re.sub(r"(bias|factor)e?s\.", r"_\1", name)),
-        lambda name: f"module.{name}",
-    ],
-    ids=["lists", "numbered", "data parallel"],
-)
-def test_published_weights_load_by_the_names_of_their_time(trained, tmp_path, rename):
-    old = {rename(name): value for name, value in trained.state_dict().items()}
+def refusal(path, state) -> str:
+    """The error, in one line, that ends the reading of a file of this content."""
+    torch.save(state, path)
+    with pytest.raises(CodecError) as error:
+        load_state(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_an_autoregressive_model_is_told_from_ours(tmp_path):
+    """It has all the weights that ours has, in the same shapes."""
+    state = JointAutoregressiveHierarchicalPriors(N, M).state_dict()
+    message = refusal(tmp_path / "mbt2018.pth", state)
+    assert "(context_prediction.weight belongs to an autoregressive model, such as mbt2018)" in message
+
+
+def test_a_weight_that_the_architecture_lacks_is_named(tmp_path):
+    state = MeanScaleHyperprior(N, M).state_dict() | {"g_a.7.beta": torch.ones(M)}
+    assert "g_a.7.beta does not belong to it" in refusal(tmp_path / "more.pth", state)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["g_s.0.weight", "entropy_bottleneck.quantiles", "g_a.1.beta_reparam.pedestal"])
+def test_values_that_are_not_finite_are_refused(tmp_path, name, value):
+    state = MeanScaleHyperprior(N, M).state_dict()
+    state[name].view(-1)[-1] = value
+    message = refusal(tmp_path / "broken.pth", state)
+    assert f"{name} holds values that are not finite in float32. Name a model whose weights are" in message
+
+
+def test_values_beyond_float32_are_refused(tmp_path):
+    state = MeanScaleHyperprior(N, M).double().state_dict()
+    state["h_a.0.bias"][0] = 1e300
+    assert "h_a.0.bias holds values that are not finite in float32" in refusal(tmp_path / "large.pth", state)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])
+def test_weights_that_are_not_floating_are_refused(tmp_path, dtype):
+    state = MeanScaleHyperprior(N, M).state_dict()
+    state["g_s.2.bias"] = state["g_s.2.bias"].to(dtype)
+    message = refusal(tmp_path / "other.pth", state)
+    assert f"g_s.2.bias holds {dtype}. Name a model whose weights are dense tensors of finite float16" in message
+
+
+UNFIT = {
+    "meta": (lambda x: x.to("meta"), "has no values (its device is 'meta')"),
+    "coordinates": (lambda x: x.to_sparse(), "is quantised, nested or sparse"),
+    "compressed rows": (lambda x: x.flatten(1).to_sparse_csr(), "is quantised, nested or sparse"),
+    "quantised": (lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.quint8), "is quantised, nested or sparse"),
+    "nested": (lambda x: torch.nested.nested_tensor([x[0], x[1]]), "is quantised, nested or sparse"),
+    "repeated": (lambda x: torch.zeros(1).expand(x.shape), "and the file does not hold so many values"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # some of these kinds are beta or deprecated
+@pytest.mark.parametrize("kind", UNFIT)
+@pytest.mark.parametrize("name", ["g_a.0.weight", "h_s.4.weight"])
+def test_tensors_that_do_not_simply_hold_their_values_are_refused(tmp_path, name, kind):
+    make, problem = UNFIT[kind]
+    state = MeanScaleHyperprior(N, M).state_dict()
+    state[name] = make(state[name])
+    message = refusal(tmp_path / "other.pth", state)
+    assert name in message
+    assert problem in message
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3, 5, 5), (10**18, 0, 5, 5), (3, 5, 5), (N,)])
+@pytest.mark.parametrize("name", ["g_a.0.weight", "g_a.6.weight"])
+def test_an_absurd_shape_is_refused(tmp_path, name, shape):
+    state = MeanScaleHyperprior(N, M).state_dict() | {name: torch.empty(shape)}
+    assert f"has shape {shape} where" in refusal(tmp_path / "odd.pth", state)
+
+
+def test_a_small_file_that_claims_a_huge_model_costs_no_memory(tmp_path):
+    with torch.device("meta"):
+        huge = Hyperprior(10_000, 10_000)
+    state = {name: torch.zeros(1).expand(weight.shape) for name, weight in huge.state_dict().items()}
+    assert "the file does not hold so many values" in refusal(tmp_path / "huge.pth", state)
+
+
+PAST = {
+    "today": lambda name: name,
+    "lists": lambda name: re.sub(r"(matrices|biases|factors)\.", r"_\1.", name),
+    "numbered": lambda name: re.sub(r"matrices\.", "_matrix", re.sub(r"(bias|factor)e?s\.", r"_\1", name)),
+    "data parallel": lambda name: f"module.{name}",
+}
+
+
+@pytest.mark.parametrize("updated", [False, True], ids=["fresh", "updated"])
+@pytest.mark.parametrize("rename", PAST.values(), ids=PAST)
+def test_published_weights_load_by_the_names_of_their_time(tmp_path, rename, updated):
+    """With all that CompressAI stores beside the weights."""
+    theirs = MeanScaleHyperprior(N, M)
+    if updated:
+        theirs.update()
+    old = {rename(name): value for name, value in theirs.state_dict().items()}
     torch.save(old, tmp_path / "old.pth.tar")
     loaded = load_state(tmp_path / "old.pth.tar")
-    assert set(old) != set(loaded)
-    assert set(loaded) == set(trained.state_dict())
+    assert set(loaded) == set(theirs.state_dict())
     MeanScaleHyperprior.from_state_dict(loaded)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_floating_precision_is_read_as_float32(tmp_path, dtype):
+    theirs = MeanScaleHyperprior(N, M).to(dtype)
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
+    loaded = load_state(tmp_path / "model.pth")
+    assert loaded["g_a.0.weight"].dtype == torch.float32
+    assert torch.equal(loaded["g_a.0.weight"], theirs.g_a[0].weight.detach().float())
+
+
+def test_parameters_are_read_as_plain_tensors(tmp_path):
+    theirs = MeanScaleHyperprior(N, M)
+    torch.save(theirs.state_dict() | dict(theirs.named_parameters()), tmp_path / "model.pth")
+    assert not any(tensor.requires_grad for tensor in load_state(tmp_path / "model.pth").values())
 
 
 def test_weights_in_half_precision_are_read_as_float32(trained, tmp_path):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +31,20 @@ PEDESTAL = 2.0**-36
 SMALLEST_BETA = 1e-6
 DECODING = ("entropy_bottleneck.", "h_s.", "g_s.")
 """Parts of a model that a decoder needs."""
+
+TABLES = re.compile(
+    r"(entropy_bottleneck|gaussian_conditional)\.(_offset|_quantized_cdf|_cdf_length|likelihood_lower_bound\.bound)"
+    r"|entropy_bottleneck\.target|gaussian_conditional\.(scale_table|scale_bound|lower_bound_scale\.bound)"
+    r"|g_[as]\.[135]\.(beta|gamma)_reparam\.(pedestal|lower_bound\.bound)"
+)
+"""Names of what CompressAI stores beside the weights: constants, and tables that it computes of weights."""
+
+WIDTHS = ("g_a.0.weight", "g_a.6.weight")
+"""Weights whose first dimensions are N and M."""
+
+DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+MAX_CHANNELS = 10_000
+"""Most channels that a model file may claim; the weights of so many would take 60 GB and more."""
 
 BOTTLENECK_WIDTHS = (1, 3, 3, 3, 3, 1)
 """Units of the layers that model the cumulative distribution of a hyper-latent channel."""
@@ -163,7 +178,8 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     """A model file's state dict, on the CPU, in float32, of the right architecture.
 
     Raises:
-        CodecError: missing, not a state dict, or of another architecture.
+        CodecError: missing, not a state dict, of another architecture, or with weights that are not
+            dense, floating and finite.
     """
     if not Path(path).is_file():
         raise CodecError(f"{path}: no such model file. Train it, or correct the model's entry in the configuration.")
@@ -173,13 +189,30 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         raise CodecError(f"{path}: not a model file ({type(error).__name__}). It should hold a state dict.") from error
     if isinstance(state, dict):
         state = {_present_name(str(name)): value for name, value in state.items()}
-    problem = _mismatch(state)
+    _refuse_architecture(path, _wrong_names(state))
+    _refuse_weight(path, state, _unfit)  # before shapes, which not every kind of tensor has
+    _refuse_architecture(path, _wrong_shape(state))
+    state = {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
+    _refuse_weight(path, state, _not_finite)
+    return state
+
+
+def _refuse_architecture(path: str | Path, problem: str | None) -> None:
     if problem:
         raise CodecError(
             f"{path}: not a state dict of CompressAI's MeanScaleHyperprior ({problem}). "
             "Name a model of that architecture."
         )
-    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _refuse_weight(path: str | Path, state: Mapping[str, Tensor], find: Callable[[str, Tensor], str | None]) -> None:
+    for name, tensor in state.items():
+        problem = find(name, tensor)
+        if problem:
+            raise CodecError(
+                f"{path}: {name} {problem}. Name a model whose weights are dense tensors of finite "
+                "float16, bfloat16, float32 or float64."
+            )
 
 
 def _present_name(name: str) -> str:
@@ -204,20 +237,57 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
-def _mismatch(state: object) -> str | None:
-    """What keeps an object from being a state dict of the architecture, if anything."""
+@cache
+def _shapes(N: int, M: int) -> dict[str, torch.Size]:
+    """The weights of a model by name; takes no memory for them."""
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in Hyperprior(N, M).state_dict().items()}
+
+
+def _wrong_names(state: object) -> str | None:
+    """What keeps an object from being a state dict of the architecture by its names, if anything."""
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         return "it holds something else"
-    try:
-        expected = Hyperprior(*widths(state)).state_dict()
-    except (KeyError, IndexError):
-        return "its analysis transform is missing"
-    for name, tensor in expected.items():
+    weights = _shapes(1, 1)
+    for name in state:
+        if name.startswith("context_prediction."):
+            return f"{name} belongs to an autoregressive model, such as mbt2018"
+    for name in weights:
         if name not in state:
             return f"{name} is missing"
-        if state[name].shape != tensor.shape:
-            return f"{name} has shape {tuple(state[name].shape)} where {tuple(tensor.shape)} belongs"
+    for name in state:
+        if name not in weights and not TABLES.fullmatch(name):
+            return f"{name} does not belong to it"
     return None
+
+
+def _wrong_shape(state: Mapping[str, Tensor]) -> str | None:
+    """The first weight of a shape that the architecture does not have, if any."""
+    for name in WIDTHS:
+        shape = state[name].shape
+        if not shape or not 1 <= shape[0] <= MAX_CHANNELS:
+            return f"{name} has shape {tuple(shape)} where 1 to {MAX_CHANNELS:,} channels belong first"
+    for name, expected in _shapes(*widths(state)).items():
+        if state[name].shape != expected:
+            return f"{name} has shape {tuple(state[name].shape)} where {tuple(expected)} belongs"
+    return None
+
+
+def _unfit(name: str, tensor: Tensor) -> str | None:
+    """What keeps a tensor of a model file from being read as a weight or a table, if anything."""
+    if tensor.device.type != "cpu":
+        return f"has no values (its device is {tensor.device.type!r})"
+    if tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
+        return "is quantised, nested or sparse"
+    if tensor.dtype not in DTYPES and not TABLES.fullmatch(name):
+        return f"holds {tensor.dtype}"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"has shape {tuple(tensor.shape)}, and the file does not hold so many values"
+    return None
+
+
+def _not_finite(name: str, tensor: Tensor) -> str | None:
+    return None if tensor.isfinite().all() else "holds values that are not finite in float32"
 
 
 def identity(state: Mapping[str, Tensor]) -> bytes:
@@ -236,7 +306,8 @@ def identity(state: Mapping[str, Tensor]) -> bytes:
 
 def widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
     """N and M of a state dict."""
-    return state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0]
+    N, M = (state[name].shape[0] for name in WIDTHS)
+    return N, M
 
 
 def _precisely(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
