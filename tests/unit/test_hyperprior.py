@@ -13,7 +13,8 @@ from compressai.models import (
 
 from sgaplus.codec import Codec
 from sgaplus.errors import CodecError, DiskError
-from sgaplus.hyperprior import Hyperprior, load_state, save_state
+from sgaplus.hyperprior import Hyperprior, identity, load_state, save_state, weights_sha256
+from sgaplus.photographs import bundled
 
 N, M = 8, 12
 
@@ -331,3 +332,40 @@ def test_a_full_disk_is_told_and_leaves_nothing(small_disk):
     with pytest.raises(DiskError, match=r"model\.pth: no room left on this disk\. Free some, or use a larger one"):
         save_state(MeanScaleHyperprior(32, 48).state_dict(), small_disk / "model.pth")
     assert list(small_disk.iterdir()) == []
+
+
+def test_the_identity_of_a_bundled_model_is_that_of_its_bitstreams():
+    """Bitstreams out there carry it."""
+    model = Hyperprior.of(load_state(bundled()[0].path))
+    assert model.identity.hex() == "8fc0c64bb89b792c"
+
+
+def test_the_hash_of_weights_is_that_of_their_values(trained, tmp_path):
+    half = {name: v.half() if v.is_floating_point() else v for name, v in trained.state_dict().items()}
+    save_state(half, tmp_path / "half.pth")
+    single = load_state(tmp_path / "half.pth")
+    expected = weights_sha256(single)
+    assert re.fullmatch("[0-9a-f]{64}", expected)
+    for same in (half, in_another_order(single), as_parameters(single), channels_last(single), as_views(single)):
+        assert weights_sha256(same) == expected
+    fresh_tables = MeanScaleHyperprior.from_state_dict(single)
+    fresh_tables.update(force=True, scale_table=[1.0, 2.0])
+    assert weights_sha256(fresh_tables.state_dict()) == expected
+
+
+def test_the_hash_of_weights_differs_where_any_weight_does(trained):
+    state = trained.state_dict()
+    hashes = {weights_sha256(state)}
+    weights = dict(trained.named_parameters())
+    for name in weights:
+        changed = state[name].clone()
+        changed.view(-1)[-1] += 1
+        hashes.add(weights_sha256(state | {name: changed}))
+    assert len(hashes) == 1 + len(weights)
+
+
+def test_a_model_carries_the_hash_of_what_it_is_made_of(trained):
+    state = trained.state_dict()
+    model = Hyperprior.of(state)
+    assert model.weights_sha256 == weights_sha256(state)
+    assert model.identity == identity({name: state[name] for name in Hyperprior(1, 1).state_dict()})

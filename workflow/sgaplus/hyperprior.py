@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -133,9 +133,11 @@ class Hyperprior(nn.Module):
 
     Attributes:
         identity: :func:`identity` of the state dict that the model is made of; empty before.
+        weights_sha256: :func:`weights_sha256` of the same; empty before.
     """
 
     identity = b""
+    weights_sha256 = ""
 
     def __init__(self, N: int, M: int) -> None:
         super().__init__()
@@ -159,6 +161,7 @@ class Hyperprior(nn.Module):
         model = cls(*widths(state))
         model.load_state_dict({name: state[name] for name in model.state_dict()})
         model.identity = identity(model.state_dict())
+        model.weights_sha256 = weights_sha256(model.state_dict())
         for module in model.modules():
             if isinstance(module, GDN | Bottleneck):
                 module.fold()
@@ -300,8 +303,27 @@ def identity(state: Mapping[str, Tensor]) -> bytes:
     digest = blake2b(digest_size=8)
     for name in sorted(state):
         if name.startswith(DECODING):
-            digest.update(name.encode() + b"\0" + state[name].cpu().contiguous().numpy().astype("<f4").tobytes())
+            digest.update(name.encode() + b"\0")
+            digest.update(_values(state[name]))
     return digest.digest()
+
+
+def weights_sha256(state: Mapping[str, Tensor]) -> str:
+    """The hex SHA-256 of a model's weights, whatever the file and the precision that store them.
+
+    It is taken over all weights, but not the tables beside them, in the order of their names: the name
+    and the shape, as in ``g_a.0.bias(128,)``, a zero byte, and the values as little-endian float32.
+    """
+    digest = sha256()
+    for name in sorted(_shapes(*widths(state))):
+        digest.update(f"{name}{tuple(state[name].shape)}\0".encode())
+        digest.update(_values(state[name]))
+    return digest.hexdigest()
+
+
+def _values(tensor: Tensor) -> memoryview:
+    """A tensor as little-endian float32, in its order."""
+    return tensor.detach().cpu().float().contiguous().numpy().astype("<f4", copy=False).data
 
 
 def widths(state: Mapping[str, Tensor]) -> tuple[int, int]:
