@@ -10,8 +10,9 @@ from compressai.entropy_models import EntropyModel
 from sgaplus import benchmarks
 from sgaplus.codec import Batch
 from sgaplus.plain import PlainRefinement
+from sgaplus.recipe import Recipe
 from sgaplus.refinement_benchmark import synthesis_operations
-from sgaplus.training import Recipe, Trainer, fresh_model
+from sgaplus.training import Trainer, fresh_model
 
 
 def test_the_benchmark_writes_both_loops_and_their_ratio(tmp_path, capsys):

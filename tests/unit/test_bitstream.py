@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sgaplus import bitstream, images
 from sgaplus.bitstream import HEADER, Coder, read, read_header
 from sgaplus.codec import Batch, Codec, Latents, as_tensor
-from sgaplus.devices import peak_memory
 from sgaplus.errors import BitstreamError, CodecError
+from sgaplus.meter import peak_memory
 
 REPOSITORY = Path(__file__).parents[2]
 MODELS = sorted((REPOSITORY / "workflow" / "models").glob("*.pth"))

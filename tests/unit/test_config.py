@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import math
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from sgaplus import config as settings
+from sgaplus import rounding_source
 from sgaplus.errors import ConfigError
 from sgaplus.hyperprior import load_state, widths
 
@@ -404,7 +404,7 @@ def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(section, name):
         ("datasets.photos", {"parts": ["tny"]}, "datasets.photos.parts: no entry 'tny'. Did you mean 'tiny'?"),
         ("models.low.dataset", "phots", "models.low.dataset: no entry 'phots'. Did you mean 'photos'?"),
         ("models.low.start_from", "hihg", "models.low.start_from: no entry 'hihg'. Did you mean 'high'?"),
-        ("methods.ssl.rounding", "sll", "methods.ssl.rounding: no entry 'sll'. Did you mean 'ssl'?"),
+        ("methods.ssl.rounding", "sll", "methods.ssl.rounding: there is no rounding 'sll'. Did you mean 'ssl'?"),
         ("methods.ssl.parameters", {"aa": 1}, "methods.ssl.parameters: no entry 'aa'. Did you mean 'a'?"),
         ("methods.sga.parameters", {"a": 1}, "methods.sga.parameters: no entry 'a'. Known: none."),
         ("experiments.curves.dataset", "tny", "experiments.curves.dataset: no entry 'tny'. Did you mean 'tiny'?"),
@@ -741,55 +741,6 @@ def test_the_last_chunk_may_be_smaller(count, size, jobs):
     assert settings.chunks(count, size) == jobs
 
 
-@pytest.fixture
-def library(tmp_path, monkeypatch) -> Path:
-    """A copy of the library that may be edited."""
-    folder = tmp_path / "sgaplus"
-    shutil.copytree(settings.LIBRARY, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(settings, "LIBRARY", folder)
-    return folder
-
-
-def test_a_rounding_added_to_the_source_is_known_with_its_parameters(library):
-    with open(library / "rounding.py", "a") as file:
-        file.write("\n\n@dataclass(frozen=True)\nclass Cubic(SSL):\n    name = 'cubic'\n    b: float = 3.0\n")
-    assert settings.rounding_parameters.__wrapped__()["cubic"] == ("a", "b")  # past the cache
-
-
-@pytest.mark.parametrize(
-    ("module", "edited", "depends"),
-    [
-        ("images", "images", True),
-        ("images", "files", True),
-        ("images", "metrics", False),
-        ("refinement", "metrics", True),
-        ("refinement", "errors", True),
-        ("refinement", "training", False),
-        ("training", "rounding", False),
-        ("tables", "figures", False),
-        ("figures", "curves", True),
-        ("figures", "tables", False),
-        ("figures", "rounding", True),  # imported inside a function
-    ],
-)
-def test_the_code_version_follows_what_a_module_imports_and_nothing_else(library, module, edited, depends):
-    before = settings.code_version(module)
-    with open(library / f"{edited}.py", "a") as file:
-        file.write("# edited\n")
-    assert (settings.code_version(module) != before) == depends
-
-
-def test_the_code_version_does_not_depend_on_where_the_library_lies(library, monkeypatch):
-    copied = settings.code_version("figures")
-    monkeypatch.undo()
-    assert settings.code_version("figures") == copied
-
-
-def test_the_code_version_is_that_of_a_set_of_modules():
-    assert settings.code_version("images", "records") == settings.code_version("records", "images", "files")
-    assert settings.code_version("images") != settings.code_version("records")
-
-
 def schemas(schema: dict, place: str = "configuration"):
     """Every schema of a mapping in the schema, and where it is."""
     if schema.get("type") == "object":
@@ -857,7 +808,7 @@ def test_the_readme_has_every_key_with_its_choices_and_its_default(section):
 def test_the_readme_has_every_rounding_with_its_parameters():
     (table,) = re.findall(r"^\| Rounding \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
     rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", table, re.MULTILINE)
-    known = {name: set(parameters) for name, parameters in settings.rounding_parameters().items()}
+    known = {name: set(rounding_source.parameters(name)) for name in rounding_source.names()}
     assert {name: set(re.findall(r"\b(\w+) =", text)) for name, text in rows} == known
 
 

@@ -9,9 +9,9 @@ from compressai.models import MeanScaleHyperprior
 
 from sgaplus import refinement, rounding
 from sgaplus.codec import Batch, Codec, Latents
-from sgaplus.devices import peak_memory
 from sgaplus.errors import ConfigError, RefinementError
 from sgaplus.hyperprior import Hyperprior
+from sgaplus.meter import peak_memory
 from sgaplus.refinement import (
     Method,
     NonFiniteLossError,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import gumbel_softmax
 
-from sgaplus import config, rounding
+from sgaplus import rounding
 from sgaplus.errors import ConfigError
 from sgaplus.rounding import EDGE, Categorical, Rounding, Temperature, ThreeClass, TwoClass
 
@@ -267,7 +267,3 @@ def test_a_new_method_is_one_class():
         torch.testing.assert_close(down + up, torch.ones_like(down))
     finally:
         del Rounding.registry["cubic"]
-
-
-def test_the_configuration_reads_the_same_roundings_and_parameters_from_the_source():
-    assert config.rounding_parameters() == {name: cls.parameters() for name, cls in Rounding.registry.items()}

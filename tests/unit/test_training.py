@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from compressai.models.google import MeanScaleHyperprior
 
 from sgaplus.codec import Batch, Codec
 from sgaplus.errors import DiskError, TrainingError
+from sgaplus.files import sha256
 from sgaplus.hyperprior import Hyperprior, save_state
+from sgaplus.recipe import Recipe
 from sgaplus.training import (
     METRICS,
-    Recipe,
     Supervision,
     Trainer,
     evaluation_of,
@@ -52,6 +54,12 @@ TINY = Recipe(
 @pytest.fixture(scope="module")
 def photographs(photograph):
     return [photograph(80, 100, seed) for seed in range(4)]
+
+
+def state_in(folder: Path) -> Path:
+    """The one saved state in a folder."""
+    (state,) = folder.glob("state_*.pth")
+    return state
 
 
 def weights(model) -> torch.Tensor:
@@ -171,7 +179,7 @@ def test_muon_moves_every_kernel_along_an_orthogonal_matrix(photographs):
 def test_a_stopped_training_ends_where_an_uninterrupted_one_does(photographs, tmp_path, monkeypatch):
     recipe = replace(TINY, steps=30, optimizer="muon")
     whole, rows = train(recipe, photographs, CPU, Supervision(log_every=5), evaluation=photographs[:1])
-    how = Supervision(log_every=5, state=tmp_path / "state.pth")
+    how = Supervision(log_every=5, folder=tmp_path)
     real, calls = Trainer.step, []
 
     def interrupted(self, step, crops, stop=False):
@@ -197,7 +205,7 @@ from pathlib import Path
 from sgaplus.training import Supervision, train
 from tests.unit.test_training import SHORT, noise
 torch.set_num_threads(1)
-train(SHORT, noise(), [torch.device("cpu")], Supervision(save_seconds=0, state=Path(sys.argv[1]), workers=1))
+train(SHORT, noise(), [torch.device("cpu")], Supervision(save_seconds=0, folder=Path(sys.argv[1]), workers=1))
 """
 SHORT = replace(TINY, steps=200, batch_size=2)
 
@@ -207,15 +215,15 @@ def noise():
 
 
 def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_path):
-    state = tmp_path / "state.pth"
-    command = [sys.executable, "-c", SCRIPT, str(state)]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    while not state.exists():
+    while not list(tmp_path.glob("state_*.pth")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.terminate()
     _, printed = process.communicate(timeout=60)
+    state = state_in(tmp_path)
     assert process.returncode == 1
     assert re.search(
         rf"stopped at step \d+ of 200 by SIGTERM. Start it again to go on from {re.escape(str(state))}", printed
@@ -224,7 +232,7 @@ def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_pa
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        resumed, _ = train(SHORT, noise(), CPU, Supervision(state=state))
+        resumed, _ = train(SHORT, noise(), CPU, Supervision(folder=tmp_path))
         whole, _ = train(SHORT, noise(), CPU)
     finally:
         torch.set_num_threads(threads)
@@ -232,48 +240,84 @@ def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_pa
 
 
 def test_the_time_limit_saves_and_stops(photographs, tmp_path):
-    how = Supervision(state=tmp_path / "state.pth", seconds=0.0)
+    how = Supervision(folder=tmp_path, seconds=0.0)
     with pytest.raises(TrainingError, match="stopped at step 1 of 60 by the time limit"):
         train(TINY, photographs, CPU, how)
-    assert torch.load(tmp_path / "state.pth", weights_only=True)["step"] == 1
+    assert torch.load(state_in(tmp_path), weights_only=True)["step"] == 1
 
 
-def test_a_state_of_another_recipe_or_other_data_is_not_continued(photographs, tmp_path, caplog):
-    how = Supervision(state=tmp_path / "state.pth", seconds=0.0, data="one")
+def test_states_of_other_recipes_and_other_data_stay_and_are_not_continued(photographs, tmp_path, caplog):
+    how = Supervision(folder=tmp_path, seconds=0.0, data="one")
     with pytest.raises(TrainingError, match="stopped at step 1"):
         train(TINY, photographs, CPU, how)
+    first = state_in(tmp_path).read_bytes()
     for recipe, data in ((replace(TINY, lmbda=0.06), "one"), (TINY, "other")):
-        with caplog.at_level("INFO"):
-            _, rows = train(replace(recipe, steps=60), photographs, CPU, replace(how, seconds=None, data=data))
+        _, rows = train(recipe, photographs, CPU, replace(how, seconds=None, data=data))
         assert rows[0]["step"] == 0
-        assert "training begins anew" in caplog.text
-        caplog.clear()
+    assert len(list(tmp_path.glob("state_*.pth"))) == 3
+    assert first in [path.read_bytes() for path in tmp_path.glob("state_*.pth")]
+    with caplog.at_level("INFO"):
+        train(TINY, photographs, CPU, replace(how, seconds=None))
+    assert "going on from step 1 of 60" in caplog.text
 
 
-def test_a_training_that_ended_is_not_done_again_but_with_other_code(photographs, tmp_path, caplog):
+def test_a_training_that_ended_is_not_done_again(photographs, tmp_path, caplog):
     """Its job may have been killed before the model was written."""
-    how = Supervision(state=tmp_path / "state.pth", code="one")
+    how = Supervision(folder=tmp_path, code="one")
     model, rows = train(replace(TINY, steps=5), photographs, CPU, how)
     with caplog.at_level("INFO"):
         again, same = train(replace(TINY, steps=5), photographs, CPU, how)
-    assert "going on from step 5 of 5" in caplog.text
+    assert caplog.messages == [f"trained before: {state_in(tmp_path)}"]
     assert torch.equal(weights(model), weights(again))
     assert same == rows
+
+
+def test_nor_for_other_code_which_is_said_once_with_what_trains_it_anew(photographs, tmp_path, caplog):
+    how = Supervision(folder=tmp_path, code="one")
+    model, _ = train(replace(TINY, steps=5), photographs, CPU, how)
     with caplog.at_level("INFO"):
-        _, other = train(replace(TINY, steps=5), photographs, CPU, replace(how, code="two"))
-    assert "training begins anew" in caplog.text
-    assert other != rows  # at least its speed
+        again, _ = train(replace(TINY, steps=5), photographs, CPU, replace(how, code="two"))
+    (line,) = caplog.messages
+    assert line.startswith("trained before, by other code (sgaplus")
+    assert line.endswith(f"To train it anew, delete {state_in(tmp_path)}.")
+    assert torch.equal(weights(model), weights(again))
+
+
+def test_a_training_that_older_code_was_at_goes_on(photographs, tmp_path, caplog):
+    how = Supervision(folder=tmp_path, code="one", seconds=0.0)
+    with pytest.raises(TrainingError, match="stopped at step 1"):
+        train(TINY, photographs, CPU, how)
+    with caplog.at_level("INFO"):
+        train(TINY, photographs, CPU, replace(how, code="two", seconds=None))
+    assert "going on from step 1 of 60" in caplog.text
+
+
+@pytest.mark.parametrize(("former_data", "goes_on"), [("old", True), ("other", False)])
+def test_a_state_of_the_first_version_goes_on(photographs, tmp_path, caplog, former_data, goes_on):
+    """It lay in state.pth, and knew photographs and start by the hashes of their files."""
+    folder, start = tmp_path / "low", tmp_path / "start.pth"
+    save_state(fresh_model(TINY).state_dict(), start)
+    how = Supervision(folder=folder, data="new", former_data=former_data, seconds=0.0)
+    with pytest.raises(TrainingError, match="stopped at step 1"):
+        train(TINY, photographs, CPU, how, start)
+    state = torch.load(state_in(folder), weights_only=True)
+    state_in(folder).unlink()
+    recipe = {key: value for key, value in asdict(TINY).items() if key != "crops_per_image"}  # which came later
+    torch.save(state | {"identity": json.dumps([recipe, "old", sha256(start)])}, folder / "state.pth")
+    with caplog.at_level("INFO"):
+        train(TINY, photographs, CPU, replace(how, seconds=None), start)
+    assert ("going on from step 1 of 60" in caplog.text) == goes_on
 
 
 def test_a_broken_state_is_named(photographs, tmp_path):
     (tmp_path / "state.pth").write_bytes(b"no state")
     with pytest.raises(TrainingError, match=r"state\.pth: not a saved state of a training .* Remove it"):
-        train(TINY, photographs, CPU, Supervision(state=tmp_path / "state.pth"))
+        train(TINY, photographs, CPU, Supervision(folder=tmp_path))
 
 
 def test_a_state_that_a_full_disk_has_no_room_for_ends_the_training_in_one_sentence(photographs, small_disk):
-    how = Supervision(state=small_disk / "state.pth", seconds=0.0)
-    with pytest.raises(DiskError, match=r"state\.pth: no room left on this disk"):
+    how = Supervision(folder=small_disk, seconds=0.0)
+    with pytest.raises(DiskError, match=r"state_\w+\.pth: no room left on this disk"):
         train(replace(TINY, N=24, M=24), photographs, CPU, how)
     assert list(small_disk.iterdir()) == []
 
@@ -299,7 +343,7 @@ def test_an_error_of_one_of_several_processes_is_the_error_of_the_training(photo
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_state(
     photographs, tmp_path, monkeypatch
 ):
-    how = Supervision(log_every=1, save_seconds=0.0, state=tmp_path / "state.pth")
+    how = Supervision(log_every=1, save_seconds=0.0, folder=tmp_path)
     real = Trainer.step
 
     def breaking(self, step, crops, stop=False):
@@ -310,9 +354,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_s
         return values
 
     monkeypatch.setattr(Trainer, "step", breaking)
-    with pytest.raises(TrainingError, match=r"the loss is nan at step 7 .*Lower the model's `lr`.*state\.pth"):
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 7 .*Lower the model's `lr`.*state_\w+\.pth"):
         train(TINY, photographs, CPU, how)
-    state = torch.load(tmp_path / "state.pth", weights_only=True)
+    state = torch.load(state_in(tmp_path), weights_only=True)
     assert state["step"] == 6
     assert all(value.isfinite().all() for value in state["model"].values())
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from sgaplus import code_version
 from sgaplus import config as settings
 from sgaplus import datasets as data_sets
-from sgaplus import inventory, manifest
+from sgaplus import inventory, manifest, recipe, rounding_source
 from sgaplus.errors import SgaplusError
 
 try:
@@ -64,6 +65,11 @@ CLAIM_FILES = expand(
     f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED)
 )
 COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=["csv", "md", "html"])
+RECORDS = [
+    f"{RUN}/refinements/{dataset}/{model}/part{part}_chunk{chunk}.parquet"
+    for dataset, model, part in PARTS
+    for chunk in range(CHUNKS[dataset])
+]
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
 OPTIONAL = inventory.optional(config, DATA)
 DATASET_FILES = {
@@ -87,11 +93,41 @@ def growing(megabytes):
     return lambda wildcards, attempt: megabytes * attempt
 
 
+def code_of(script):
+    """The version of what a rule's script runs; looked up only for jobs that are looked at."""
+    return lambda wildcards: code_version.of_script(script)
+
+
 def refinements_of(wildcards):
     """The refinements that a job does, as plain values that Snakemake can compare between runs."""
     keys = PARTS[(wildcards.dataset, wildcards.model, wildcards.part)]
     entries = [asdict(REFINEMENTS[key]) for key in keys]
     return [entry | {"record": sorted(entry["record"])} for entry in entries]
+
+
+def roundings_of(wildcards):
+    """The versions of the roundings that a job uses. The code that refines knows none of them by name."""
+    used = {entry["settings"]["rounding"] for entry in refinements_of(wildcards)}
+    return {rounding: rounding_source.code(rounding) for rounding in sorted(used)}
+
+
+def refinement_options(wildcards, threads):
+    """How a refinement is run. Snakemake compares no parameter that depends on threads: this changes no result."""
+    return {"memory_mb": config["refinement"]["memory_mb"]}
+
+
+def recipe_of(wildcards):
+    """What decides how a model turns out, beside its own entry."""
+    entry = config["models"][wildcards.model]
+    return asdict(recipe.Recipe.of(entry, config["training"]))
+
+
+def training_options(wildcards, threads):
+    """How a training is run and watched. As in `refinement_options`, this changes no model."""
+    watching = config["training"].keys() - recipe.Recipe.__annotations__.keys()
+    return {key: config["training"][key] for key in sorted(watching)} | {
+        "device": config["device"]
+    }
 
 
 def variants_of(wildcards):

@@ -96,7 +96,7 @@ rule index_dataset:
     params:
         source=source_of,
         data_folder=str(DATA),
-        code=settings.code_version("datasets"),
+        code=code_of("index_dataset"),
     message:
         "Reading the images of data set {wildcards.dataset}"
     script:
@@ -120,7 +120,7 @@ rule list_datasets:
     params:
         sources=config["datasets"],
         data_folder=str(DATA),
-        code=settings.code_version("inventory"),
+        code=code_of("list_datasets"),
     message:
         "Listing the data sets"
     script:

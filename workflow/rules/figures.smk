@@ -41,7 +41,7 @@ rule draw_figure:
             key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
             for key in ("experiment", "methods")
         },
-        code=settings.code_version("figures"),
+        code=code_of("draw_figure"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -85,7 +85,7 @@ rule draw_qualitative:
             key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
             for key in ("experiment", "methods")
         },
-        code=settings.code_version("qualitative", "figures", "bitstream", "streams"),
+        code=code_of("draw_qualitative"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -114,7 +114,7 @@ rule draw_training:
         mem_mb=2000,
     params:
         models=TRAINED,
-        code=settings.code_version("figures"),
+        code=code_of("draw_training"),
     message:
         "Drawing the training curves"
     script:

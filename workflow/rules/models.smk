@@ -1,5 +1,17 @@
 # Models: trained here, or brought in from a file (`path:`).
 
+# Not said again by every job.
+if workflow.is_main_process:
+    for note in recipe.notes(
+        f"{RUN}/models",
+        {name: config["models"][name] for name in TRAINED},
+        config["training"],
+        code_version.of_script("train_model"),
+    ):
+        print(note, file=sys.stderr)
+
+
+# A training takes days. So the code that trains is no parameter: no change of it trains a model anew.
 
 rule train_model:
     input:
@@ -31,9 +43,8 @@ rule train_model:
         mem_mb=growing(config["training"]["memory_mb"]),
     params:
         model=lambda wildcards: config["models"][wildcards.model],
-        training=config["training"],
-        device=config["device"],
-        code=settings.code_version("training"),
+        training=recipe_of,
+        running=training_options,
     message:
         "Training {wildcards.model}"
     script:
@@ -87,7 +98,7 @@ rule check_model:
     resources:
         mem_mb=growing(2000),
     params:
-        code=settings.code_version("hyperprior"),
+        code=code_of("check_model"),
     message:
         "Checking {input.model}"
     script:
@@ -117,7 +128,7 @@ rule bundle:
     params:
         names=config["bundle"],
         test=config["training"].get("evaluate_on"),
-        code=settings.code_version("bundle"),
+        code=code_of("bundle"),
     message:
         "Measuring the models and writing them in half precision"
     script:

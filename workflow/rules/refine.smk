@@ -24,10 +24,16 @@ rule refine:
         refinements=refinements_of,
         variants=variants_of,
         model_lmbda=lambda wildcards: config["models"][wildcards.model]["lmbda"],
-        options=config["refinement"],
+        roundings=roundings_of,
+        options={
+            key: config["refinement"][key]
+            for key in ("images_per_job", "record_every", "precision")
+        },
+        running=refinement_options,
         device=config["device"],
+        kept=f"{RUN}/refinements/kept",
         failed=f"{RUN}/logs/refine/{REFINED}.failed.parquet",
-        code=settings.code_version("refinement", "bitstream", "records", "images"),
+        code=code_of("refine"),
     message:
         "Refining {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}: {params.variants}"
     script:
@@ -57,7 +63,7 @@ rule gather_records:
         selected=lambda wildcards: list(
             settings.refinements(config, wildcards.experiment)
         ),
-        code=settings.code_version("records"),
+        code=code_of("gather_records"),
     message:
         "Gathering the records of {wildcards.experiment}"
     script:

@@ -10,9 +10,14 @@ localrules:
 
 
 rule describe_run:
+    input:
+        records=RECORDS,
+        artifacts=ARTIFACTS,
     output:
         config=f"{RUN}/config.yaml",
-        versions=f"{RUN}/versions.json",
+        provenance=f"{RUN}/provenance.json",
+        # included in the report's first page
+        html=f"{RUN}/provenance.html",
     log:
         f"{RUN}/logs/describe_run.log",
     benchmark:
@@ -25,7 +30,7 @@ rule describe_run:
     params:
         config=config,
     message:
-        "Saving the effective configuration and the versions"
+        "Saving the effective configuration, and what made the run"
     script:
         "../scripts/describe_run.py"
 
@@ -52,7 +57,7 @@ rule judge_claims:
         claims=config["claims"],
         experiments={name: config["experiments"][name] for name in JUDGED},
         labels={name: method["label"] for name, method in config["methods"].items()},
-        code=settings.code_version("claims"),
+        code=code_of("judge_claims"),
     message:
         "Judging the paper's claims"
     script:
@@ -83,7 +88,7 @@ rule sum_up_costs:
         mem_mb=500,
     params:
         benchmarks=f"{RUN}/benchmarks",
-        code=settings.code_version("benchmarked"),
+        code=code_of("sum_up_costs"),
     message:
         "Adding up what the run cost"
     script:

@@ -37,7 +37,7 @@ rule make_table:
             key: lambda wildcards, key=key: experiment_of(wildcards.table)[key]
             for key in ("experiment", "methods")
         },
-        code=settings.code_version("tables", "records"),
+        code=code_of("make_table"),
     message:
         "Making table {wildcards.table}"
     script:

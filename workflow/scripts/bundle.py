@@ -1,6 +1,7 @@
 """Write models to give away, with their card."""
 
-from sgaplus.jobs import bundle_models, logged
+from sgaplus.jobs import bundle_models
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     bundle_models(

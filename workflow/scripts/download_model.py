@@ -1,6 +1,7 @@
 """Download the weights of a model."""
 
-from sgaplus.jobs import download_model, logged
+from sgaplus.jobs import download_model
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     model = snakemake.wildcards.weights.split("/")[1]

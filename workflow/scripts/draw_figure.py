@@ -1,6 +1,7 @@
 """Draw one figure from its records."""
 
-from sgaplus.jobs import draw_figure, logged
+from sgaplus.jobs import draw_figure
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     draw_figure(

@@ -1,6 +1,7 @@
 """Draw Figure 5."""
 
-from sgaplus.jobs import draw_qualitative, logged
+from sgaplus.jobs import draw_qualitative
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     draw_qualitative(

@@ -1,6 +1,7 @@
 """Draw the training curves."""
 
-from sgaplus.jobs import draw_training, logged
+from sgaplus.jobs import draw_training
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     draw_training(

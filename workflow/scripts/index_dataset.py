@@ -1,6 +1,7 @@
 """Index the images of a data set."""
 
-from sgaplus.jobs import index_dataset, logged
+from sgaplus.jobs import index_dataset
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     index_dataset(

@@ -1,6 +1,7 @@
 """Judge the paper's claims by the run's records."""
 
-from sgaplus.jobs import judge_claims, logged
+from sgaplus.jobs import judge_claims
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     judge_claims(

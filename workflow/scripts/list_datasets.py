@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sgaplus.jobs import list_datasets, logged
+from sgaplus.jobs import list_datasets
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     list_datasets(

@@ -1,6 +1,7 @@
 """Make one table from its records."""
 
-from sgaplus.jobs import logged, make_table
+from sgaplus.jobs import make_table
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     make_table(

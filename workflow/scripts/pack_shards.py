@@ -1,6 +1,7 @@
 """Pack the images of one's own copy of an archive into shards."""
 
-from sgaplus.jobs import logged, pack_shards
+from sgaplus.jobs import pack_shards
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     pack_shards(

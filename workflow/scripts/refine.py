@@ -1,6 +1,7 @@
 """Refine the latents of one chunk of images, in several ways."""
 
-from sgaplus.jobs import logged, refine_chunk
+from sgaplus.jobs import refine_chunk
+from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     refine_chunk(
@@ -9,10 +10,10 @@ with logged(snakemake.log[0]):
         chunk=int(snakemake.wildcards.chunk),
         refinements=snakemake.params.refinements,
         model_lmbda=snakemake.params.model_lmbda,
-        options=snakemake.params.options,
+        options=snakemake.params.options | snakemake.params.running,
         device=snakemake.params.device,
         threads=snakemake.threads,
-        code=snakemake.params.code,
+        kept=snakemake.params.kept,
         outputs=dict(snakemake.output.items()),
         failed=snakemake.params.failed,
     )

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from sgaplus import images
 from sgaplus.codec import as_tensor
 from sgaplus.crops import Crops
-from sgaplus.devices import describe, resolve
+from sgaplus.devices import name_of, resolve
 from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
+from sgaplus.recipe import Recipe
 from sgaplus.refinement_benchmark import (
     MODELS,
     PRECISION,
@@ -32,7 +33,7 @@ from sgaplus.refinement_benchmark import (
     precisions,
     startup,
 )
-from sgaplus.training import Recipe, Trainer, fresh_model
+from sgaplus.training import Trainer, fresh_model
 
 TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio", "batches_per_second")
 """Columns of the training benchmark. ``ratio`` is to the plain loop; ``batches_per_second`` is how many batches one
@@ -107,7 +108,7 @@ def training(
     """Rows of :data:`TRAINING`: the plain loop and ours for each width."""
     crops = torch.randint(0, 256, (batch, 3, crop, crop), dtype=torch.uint8)
     decoded = decoding(batch, crop, seconds)
-    name = str(describe()["gpus" if device.type == "cuda" else "processor"])
+    name = name_of(device)
     rows: list[dict[str, str | int | float]] = []
     for width in widths:
         recipe = Recipe(0.01, width, width, steps=10**9, batch_size=batch, crop=crop)

@@ -7,9 +7,7 @@ refinements that they select. Nothing here imports torch, because every job read
 
 from __future__ import annotations
 
-import ast
 import copy
-import hashlib
 import itertools
 import math
 import re
@@ -22,11 +20,10 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from sgaplus import images, manifest
+from sgaplus import images, manifest, rounding_source
 from sgaplus.errors import ConfigError, did_you_mean
 
-LIBRARY = Path(__file__).parent
-SCHEMA = LIBRARY.parent / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 SWEEPABLE = ("tau_max", "tau_rate", "lr")
 """Settings of a method, beside its rounding's own parameters, that an experiment may sweep."""
 
@@ -189,7 +186,7 @@ def _variants(
     """The method itself, or one variant per combination of the sweep's values."""
     own = config["methods"][method]
     sweep = entry.get("sweep", {})
-    takes = (*SWEEPABLE, *rounding_parameters()[own["rounding"]])
+    takes = (*SWEEPABLE, *rounding_source.parameters(own["rounding"]))
     for parameter in sweep:
         if parameter not in takes:
             raise ConfigError(
@@ -205,35 +202,6 @@ def _variants(
         if sweep:
             _check_schema(settings, _schema()["properties"]["methods"]["additionalProperties"], f"{where}.sweep")
         yield variant, settings
-
-
-@cache
-def rounding_parameters() -> dict[str, tuple[str, ...]]:
-    """The parameters of every rounding by its name, read from the source of ``rounding``.
-
-    Read rather than imported, because importing torch would slow every start of the workflow.
-    """
-    classes = {
-        node.name: node
-        for node in ast.parse((LIBRARY / "rounding.py").read_text()).body
-        if isinstance(node, ast.ClassDef)
-    }
-    found = {}
-    for node in classes.values():
-        names = [s.value.value for s in node.body if isinstance(s, ast.Assign) and s.targets[0].id == "name"]  # type: ignore[attr-defined]
-        if names:
-            found[names[0]] = tuple(dict.fromkeys(_fields(node, classes)))
-    return found
-
-
-def _fields(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[str]:
-    """Fields of a dataclass and of its bases: annotated assignments that are no class variables."""
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id in classes:
-            yield from _fields(classes[base.id], classes)
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
-            yield ast.unparse(statement.target)
 
 
 def short_name(experiment: str) -> str:
@@ -266,35 +234,6 @@ def parts(config: Mapping[str, Any]) -> dict[Part, list[tuple[str, ...]]]:
         for group, keys in groups.items()
         for start in range(0, len(keys), size)
     }
-
-
-def code_version(*modules: str) -> str:
-    """A hash of these library modules and of all that they import from the library.
-
-    Snakemake tracks a script's own code, not that of the modules it imports; as a parameter of a
-    rule, this hash makes a change of the library re-run what depends on it, and only that.
-    """
-    seen: set[Path] = set()
-    pending = [LIBRARY / f"{module}.py" for module in modules]
-    while pending:
-        path = pending.pop()
-        if path not in seen:
-            seen.add(path)
-            pending += _imports(path)
-    digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _imports(path: Path) -> list[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "sgaplus":
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sgaplus."):
-            names.add(str(node.module).split(".")[1])
-    return [LIBRARY / f"{name}.py" for name in names]
 
 
 @cache
@@ -446,10 +385,12 @@ def _check_widths(models: Mapping[str, Any], name: str) -> None:
 
 
 def _check_rounding(method: Mapping[str, Any], where: str) -> None:
-    known = rounding_parameters()
-    _known(method["rounding"], known, f"{where}.rounding")
+    try:
+        takes = rounding_source.parameters(method["rounding"])
+    except ConfigError as error:
+        raise ConfigError(f"{where}.rounding: {error}") from None
     for parameter in method["parameters"]:
-        _known(parameter, known[method["rounding"]], f"{where}.parameters")
+        _known(parameter, takes, f"{where}.parameters")
 
 
 def _check_complete(entry: Mapping[str, Any], where: str) -> None:

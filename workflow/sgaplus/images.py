@@ -288,6 +288,14 @@ def _cropped(image: IndexedImage, crop: Sequence[int]) -> IndexedImage:
     return replace(image, left=left, top=top, width=width, height=height)
 
 
+def digest_of(images: Iterable[IndexedImage]) -> str:
+    """A hash of what images are, in their order, wherever they lie."""
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.name}/{image.sha256}/{image.left},{image.top},{image.width},{image.height}\n".encode())
+    return digest.hexdigest()
+
+
 def write_index(images: Sequence[IndexedImage], path: str | Path) -> None:
     """Write an index as CSV, all or nothing."""
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:

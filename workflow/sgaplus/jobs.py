@@ -1,64 +1,19 @@
-"""What the workflow's scripts call: one function per rule, and the log that they share."""
+"""What the workflow's scripts call: one function per rule."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
-import platform
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from functools import cached_property
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from sgaplus.errors import SgaplusError
+from sgaplus import code_version, provenance
 from sgaplus.files import replacing, sha256, write_json
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from sgaplus.bitstream import Coder
-    from sgaplus.codec import Codec, Latents
-    from sgaplus.images import IndexedImage
-    from sgaplus.refinement import Row
-
 logger = logging.getLogger("sgaplus")
-
-PACKAGES = (
-    *("torch", "torchvision", "compressai", "numpy", "scipy", "pandas", "pyarrow", "pillow", "matplotlib"),
-    *("bjontegaard", "snakemake"),
-)
-
-
-@contextmanager
-def logged(path: str | Path) -> Iterator[None]:
-    """Set up a script's process, and send its messages and errors to the terminal and to the rule's log.
-
-    An error that a user can mend ends the script with its sentence; any other leaves its traceback
-    in the log too.
-    """
-    # Threads that spin while they wait stop each other where jobs share cores: two trainings of two
-    # threads on two cores ran four times slower. Read when torch is loaded, so it must come first.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    except SgaplusError as error:
-        logger.error("error: %s", error)
-        sys.exit(1)
-    except Exception:
-        logger.exception("unexpected error")
-        sys.exit(1)
 
 
 def download(key: str, output: str) -> None:
@@ -132,45 +87,55 @@ def train_model(
     threads: int,
     start_from: str | None,
     name: str,
-    code: str,
     outputs: Mapping[str, str],
 ) -> None:
     """Train a model on an indexed data set; write its state dict, its metrics and what it was made with.
 
-    A state to go on from, and TensorBoard's events, lie beside the outputs, undeclared: Snakemake
+    States to go on from, and TensorBoard's events, lie beside the outputs, undeclared: Snakemake
     removes what a rule declares before it runs the rule again.
     """
     import torch
 
     from sgaplus import devices, images
-    from sgaplus.hyperprior import save_state
-    from sgaplus.training import Recipe, Supervision, train, write_metrics
+    from sgaplus.hyperprior import save_state, weights_sha256
+    from sgaplus.recipe import Recipe
+    from sgaplus.training import Supervision, train, write_metrics
 
     torch.set_num_threads(threads)
     folder = Path(outputs["model"]).parent
-    settings = {**training, **model}  # a model may have a learning rate of its own
-    recipe = Recipe(**{key: value for key, value in settings.items() if key in Recipe.__annotations__})
-    limit = settings["time_limit_minutes"]
+    pictures = images.read_index(index)
+    limit = training["time_limit_minutes"]
     supervision = Supervision(
         label=name,
-        data=sha256(index),
-        code=code,
-        log_every=settings["log_every"],
-        evaluate_every=settings["evaluate_every"],
-        save_seconds=60 * settings["save_minutes"],
+        data=images.digest_of(pictures),
+        former_data=sha256(index),
+        code=code_version.of_script("train_model"),
+        log_every=training["log_every"],
+        evaluate_every=training["evaluate_every"],
+        save_seconds=60 * training["save_minutes"],
         seconds=None if limit is None else 60 * limit,
-        state=folder / "state.pth",
+        folder=folder,
         events=folder / "events",
-        workers=settings["workers"],
-        cache_bytes=settings["cache_mb"] * 10**6,
-        compile=settings["compile"],
+        workers=training["workers"],
+        cache_bytes=training["cache_mb"] * 10**6,
+        compile=training["compile"],
     )
-    pictures = images.read_index(index)
     tested = images.read_index(test_index) if test_index else []
-    trained, rows = train(recipe, pictures, devices.granted(device, settings["gpus"]), supervision, start_from, tested)
+    recipe, granted = Recipe.of(model, training), devices.granted(device, training["gpus"])
+    trained, rows = train(recipe, pictures, granted, supervision, start_from, tested)
     write_metrics(rows, outputs["metrics"])
-    card = {"model": dict(model), "training": dict(training), "hardware": devices.describe(), "versions": versions()}
-    write_json(card | {"last": rows[-1]}, outputs["card"])
+    card = {
+        "model": dict(model),
+        "training": dict(training),
+        "data": supervision.data,
+        "weights": weights_sha256(trained.state_dict()),
+        "code": supervision.code,
+        "software": provenance.software(),
+        "hardware": devices.describe(),
+        "versions": provenance.versions(),
+        "last": rows[-1],
+    }
+    write_json(card, outputs["card"])
     save_state(trained.state_dict(), outputs["model"])
 
 
@@ -212,15 +177,15 @@ def refine_chunk(
     options: Mapping[str, Any],
     device: str,
     threads: int,
-    code: str,
+    kept: str,
     outputs: Mapping[str, str],
     failed: str,
 ) -> None:
     """Refine one chunk of a data set's images in several ways, one after another.
 
-    What each refinement makes is kept beside the outputs, undeclared, under a name that follows from
-    all that it depends on. So a job that was killed, or of which one method has changed, does only
-    what is not there yet.
+    What each refinement of each image gives is kept, undeclared, under all that decides it. So a job
+    that was killed, or was cut otherwise, or of which one method has changed, does only what is not
+    there yet.
 
     Args:
         index: Index file of the data set.
@@ -230,7 +195,7 @@ def refine_chunk(
         model_lmbda: Lambda that the model was trained with.
         options: The configuration's ``refinement`` section.
         device, threads: Where, and with how many CPU threads.
-        code: Version of the library.
+        kept: Folder of what is kept.
         outputs: Parquet file of the ``records``, and zip file of the ``streams``: a bitstream per
             refinement and image, ``target<lambda>/<variant>/seed<seed>/<image>.sga``.
         failed: Where to keep the records so far if a loss stops being finite.
@@ -238,132 +203,19 @@ def refine_chunk(
     import torch
 
     from sgaplus import devices, images, records, streams
-    from sgaplus.codec import Codec
+    from sgaplus.chunk import Chunk, Engine
+    from sgaplus.config import Refinement
+    from sgaplus.kept import Store
 
     torch.set_num_threads(threads)
-    codec = Codec.load(model, devices.resolve(device), options["precision"])
+    engine = Engine(model, devices.resolve(device), options["precision"])
     members = images.read_index(index)[chunk * options["images_per_job"] :][: options["images_per_job"]]
-    parts = [(image.name, image.sha256, image.left, image.top, image.width, image.height) for image in members]
-    sources: dict[str, Any] = {"model": sha256(model), "images": parts, "code": code}
-    sources |= {"device": codec.device.type, "record_every": options["record_every"], "lmbda": model_lmbda}
-    sources |= {"precision": codec.precision}
-    work = _Chunk(codec, members, model_lmbda, options, failed)
-    kept = [_kept(outputs["records"], sources | dict(refinement)) for refinement in refinements]
-    for refinement, place in zip(refinements, kept, strict=True):
-        if place.exists():
-            logger.info("%s: done before, in %s", _label(refinement), place)
-        else:
-            rows, bitstreams = work.refine(refinement)
-            streams.write(bitstreams, place.with_suffix(".zip"))
-            records.write(rows, place)  # last: its presence says that the refinement is done
-    streams.join([place.with_suffix(".zip") for place in kept], outputs["streams"])
-    records.concatenate(kept, outputs["records"])
-
-
-def _kept(output: str, identity: Mapping[str, Any]) -> Path:
-    """Where the records of one refinement are kept, by all that they depend on."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return Path(output).parent / "kept" / f"{digest[:32]}.parquet"
-
-
-def _label(refinement: Mapping[str, Any]) -> str:
-    return f"{refinement['model']} {refinement['variant']}, target {refinement['target']:g}, seed {refinement['seed']}"
-
-
-class _Chunk:
-    """Images under a codec, to be refined in several ways; what these share is made once, when it is needed."""
-
-    def __init__(
-        self,
-        codec: Codec,
-        members: Sequence[IndexedImage],
-        model_lmbda: float,
-        options: Mapping[str, Any],
-        failed: str,
-    ) -> None:
-        self.codec, self.members, self.model_lmbda = codec, members, model_lmbda
-        self.options, self.failed = options, failed
-
-    @cached_property
-    def pictures(self) -> dict[str, Tensor]:
-        """Each image by name, (3, h, w) in [0, 1]."""
-        from sgaplus.codec import as_tensor
-
-        return {image.name: as_tensor(image.read()) for image in self.members}
-
-    @cached_property
-    def coder(self) -> Coder:
-        from sgaplus.bitstream import Coder
-
-        return Coder(self.codec)
-
-    @cached_property
-    def unrefined(self) -> dict[str, bytes]:
-        """The bitstream of each image without refinement, by name."""
-        return {name: self.encode(name, self.codec.latents_of(picture)) for name, picture in self.pictures.items()}
-
-    def encode(self, name: str, latents: Latents) -> bytes:
-        """An image's bitstream; empty, with a warning, if its latents have grown too large for one."""
-        from sgaplus.errors import BitstreamError
-
-        height, width = self.pictures[name].shape[1:]
-        try:
-            return self.coder.encode(latents, width, height)
-        except BitstreamError as error:
-            logger.warning("%s: no bitstream, because %s", name, error)
-            return b""
-
-    def refine(self, refinement: Mapping[str, Any]) -> tuple[list[Row], dict[str, bytes]]:
-        """The records of one refinement, and its bitstreams by their place in the archive.
-
-        Raises:
-            NonFiniteLossError: a loss stopped being finite; the records so far are written to ``failed``.
-        """
-        from sgaplus import records
-        from sgaplus.refinement import Method, NonFiniteLossError, Plan, record_steps, refine
-
-        plan = Plan(
-            refinement["target"],
-            refinement["steps"],
-            record_steps(refinement["steps"], self.options["record_every"], refinement["record"]),
-            refinement["seed"],
-            self.options["memory_mb"] * 10**6,
-        )
-        method = Method.from_settings(refinement["settings"])
-        try:
-            outcome = refine(self.codec, list(self.pictures.items()), method, plan, _label(refinement))
-        except NonFiniteLossError as error:
-            records.write(self.complete(error.rows, refinement), self.failed)
-            logger.error("the records so far are in %s", self.failed)
-            raise
-        bitstreams = {one.name: data for one in outcome if (data := self.encode(one.name, one.latents))}
-        sizes = {(0, name): len(data) for name, data in self.unrefined.items() if data}
-        sizes |= {(refinement["steps"], name): len(data) for name, data in bitstreams.items()}
-        rows = [row | {"bytes": sizes.get((row["step"], row["image"]))} for one in outcome for row in one.rows]
-        return self.complete(rows, refinement), {stream_name(refinement, name): bitstreams[name] for name in bitstreams}
-
-    def complete(self, rows: Iterable[Row], refinement: Mapping[str, Any]) -> list[Row]:
-        """Rows with what they share: the refinement's settings, and the sizes of their images."""
-        from sgaplus import rounding
-
-        settings = refinement["settings"]
-        method = rounding.make(settings["rounding"], **settings["parameters"])
-        shared = {
-            "model_lmbda": self.model_lmbda,
-            "target_lmbda": refinement["target"],
-            **{key: refinement[key] for key in ("dataset", "model", "method", "variant", "seed")},
-            **{key: settings[key] for key in ("rounding", "tau_max", "tau_rate", "lr")},
-            # all parameters, also those that the configuration leaves at their default
-            "parameters": json.dumps(asdict(method)),
-        }
-        sizes = {image.name: {"width": image.width, "height": image.height} for image in self.members}
-        return [shared | sizes[row["image"]] | row for row in rows]
-
-
-def stream_name(refinement: Mapping[str, Any], image: str) -> str:
-    """Where an archive of bitstreams has that of an image."""
-    target, variant, seed = refinement["target"], refinement["variant"], refinement["seed"]
-    return f"target{target:g}/{variant}/seed{seed}/{image}.sga"
+    work = Chunk(
+        engine, model_lmbda, members, Store(Path(kept)), options["record_every"], options["memory_mb"] * 10**6, failed
+    )
+    done = [work.refine(Refinement(**refinement)) for refinement in refinements]
+    streams.write({name: data for _, archive in done for name, data in archive.items()}, outputs["streams"])
+    records.write([row for rows, _ in done for row in rows], outputs["records"])
 
 
 def gather(inputs: list[str], keys: Sequence[Sequence[str]], output: str) -> None:
@@ -407,8 +259,7 @@ def draw_qualitative(
 
     original = qualitative.named(images.read_index(index), experiment["image"]).read()
     base, refined = qualitative.pair(read([records]), experiment)
-    place = {"target": refined["target_lmbda"], "variant": refined["variant"], "seed": refined["seed"]}
-    name = stream_name(place, experiment["image"])
+    name = streams.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment["image"])
     data = streams.find(name, [path for path in archives if Path(path).parent.name == refined["model"]])
     pictures = {
         "Original": original,
@@ -467,13 +318,14 @@ def sum_up_costs(benchmarks: str, outputs: Mapping[str, str]) -> None:
     benchmarked.write(benchmarked.summarise(benchmarks), outputs["csv"], outputs["md"], outputs["html"])
 
 
-def describe_run(config: Mapping[str, Any], config_out: str, versions_out: str) -> None:
-    """Save the effective configuration and the versions of what computes."""
-    with replacing(config_out) as temporary:
-        temporary.write_text(yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True))
-    write_json(versions(), versions_out)
+def describe_run(config: Mapping[str, Any], records: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """Save the effective configuration, and what made the run, for programs and for the report."""
+    from sgaplus import run_description
 
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    plain = json.loads(json.dumps(config))
+    with replacing(outputs["config"]) as temporary:
+        temporary.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+    description = run_description.describe(plain, records)
+    write_json(description, outputs["provenance"])
+    with replacing(outputs["html"]) as temporary:
+        temporary.write_text(run_description.page(description))

@@ -26,6 +26,7 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "height": (pa.int32(), "pixels of the original, not of the padded image"),
     "model": (pa.string(), "entry of the model in the configuration"),
     "model_lmbda": (pa.float64(), "lambda that the model was trained with"),
+    "weights": (pa.string(), "SHA-256 of the model's weights, as in the run's provenance.json"),
     "target_lmbda": (pa.float64(), "lambda of the loss that the refinement minimises"),
     "method": (pa.string(), "entry of the method in the configuration"),
     "variant": (pa.string(), "the method with its swept parameters, as in file names"),
@@ -53,6 +54,8 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "joules": (pa.float64(), "energy of the GPU since the first step of the image's batch; null on a CPU"),
     "bytes": (pa.int64(), "size of the image's bitstream; null where none was written"),
     "device": (pa.string(), "cpu or cuda"),
+    "hardware": (pa.string(), "name of the GPU or of the processor"),
+    "software": (pa.string(), "what computed it: version and commit of sgaplus, and torch"),
 }
 
 SCHEMA = pa.schema([pa.field(name, kind, metadata={"description": text}) for name, (kind, text) in FIELDS.items()])
@@ -70,6 +73,11 @@ def write(rows: Iterable[Mapping[str, object]], path: str | Path) -> None:
         raise ValueError(f"record fields without documentation: {sorted(unknown)}")
     with replacing(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+
+
+def rows(path: str | Path) -> list[dict[str, object]]:
+    """The rows of one file."""
+    return pq.read_table(path, schema=SCHEMA).to_pylist()
 
 
 def read(paths: Iterable[str | Path]) -> pd.DataFrame:

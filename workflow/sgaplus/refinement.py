@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from sgaplus import rounding
 from sgaplus.codec import HALO, LATENT_STRIDE, Batch, Codec, Latents, Measurement, padded_size
-from sgaplus.devices import Meter, keep_memory, peak_memory
 from sgaplus.errors import ConfigError, RefinementError
+from sgaplus.meter import Meter, keep_memory, peak_memory
 from sgaplus.metrics import psnr
 from sgaplus.optimizers import OPTIMIZERS
 from sgaplus.rounding import Rounding, Temperature

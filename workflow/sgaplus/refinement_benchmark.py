@@ -18,12 +18,14 @@ from torch import Tensor
 
 from sgaplus import images, rounding
 from sgaplus.codec import Batch, Codec, Latents, as_tensor
-from sgaplus.devices import describe, keep_memory, return_memory
+from sgaplus.devices import name_of
 from sgaplus.hyperprior import Hyperprior, load_state
+from sgaplus.meter import keep_memory, return_memory
 from sgaplus.plain import PlainRefinement
+from sgaplus.recipe import Recipe
 from sgaplus.refinement import AT_ONCE, Descent, Method, Plan, refine
 from sgaplus.rounding import Temperature
-from sgaplus.training import Recipe, start_model
+from sgaplus.training import start_model
 
 REFINEMENT = (
     *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),
@@ -127,7 +129,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     rows: list[Row] = []
     for k, loop_name in enumerate(("plain", "engine")):
         row: Row = {
-            "device": str(describe()["gpus" if device.type == "cuda" else "processor"]),
+            "device": name_of(device),
             "n": channels,
             "height": height,
             "width": width,

@@ -4,16 +4,20 @@ A method sees a tensor ``v`` of any shape: latents centred on their mean, hyper-
 medians. It returns ``v~`` of the same shape, whose gradient reaches ``v``. Equation numbers are the
 SGA+ paper's (arXiv 2401.17789); [S] is Yang et al. 2020.
 
-A new method is one class here: subclass :class:`Rounding` (or a family below), give it a ``name``,
-and the configuration knows it.
+A new method is one class, here or in a file of the user's own: subclass :class:`Rounding` or a family
+below. Here it has a ``name``, by which the configuration knows it; elsewhere it is ``file.py:Class``.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -58,7 +62,7 @@ class Rounding(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "name" in vars(cls):
-            Rounding.registry[cls.name] = cls
+            Rounding.registry.setdefault(cls.name, cls)
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:
@@ -281,18 +285,60 @@ class ThreeClassSSL(ThreeClass):
 
 
 def make(name: str, **parameters: float) -> Rounding:
-    """The rounding called ``name`` with these parameters.
+    """The rounding called ``name``, or the user's own ``file.py:Class``, with these parameters.
 
     Raises:
-        ConfigError: no such rounding, no such parameter, or a value out of range.
+        ConfigError: no such rounding, no such parameter, a value out of range, or a class that does not round.
     """
-    cls = Rounding.registry.get(name)
+    own = ":" in name
+    cls = _own(name) if own else Rounding.registry.get(name)
     if cls is None:
         raise ConfigError(f"There is no rounding {name!r}.{did_you_mean(name, Rounding.registry)}")
     for key in parameters:
         if key not in cls.parameters():
             raise ConfigError(f"Rounding {name!r} has no parameter {key!r}.{did_you_mean(key, cls.parameters())}")
-    return cls(**parameters)
+    made = cls(**parameters)
+    if own:
+        _try(made, name)
+    return made
+
+
+@cache
+def _own(reference: str) -> type[Rounding]:
+    """The class of a rounding in a file of the user's own, which is run."""
+    path, _, name = reference.rpartition(":")
+    spec = importlib.util.spec_from_file_location(f"own_rounding_{Path(path).stem}", Path(path).expanduser())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look up the types of their fields
+    try:
+        spec.loader.exec_module(module)
+        cls = getattr(module, name)
+    except Exception as error:
+        raise ConfigError(f"{path}: can't be imported ({type(error).__name__}: {error}).") from error
+    if not (isinstance(cls, type) and issubclass(cls, Rounding)):
+        raise ConfigError(f"{reference}: no rounding. Derive it from sgaplus.rounding.Rounding.")
+    cls.name = reference
+    return cls
+
+
+def _try(rounding: Rounding, reference: str) -> None:
+    """Round a few numbers, so that a class of the user's own fails with a sentence, and at once."""
+    v = torch.linspace(-2.3, 2.4, 20).reshape(4, 5).requires_grad_()
+    stream = torch.Generator().manual_seed(0)
+    try:
+        relaxed = rounding.relax(v, 0.5, lambda: torch.rand(v.shape, generator=stream))
+        (gradient,) = torch.autograd.grad(relaxed.sum(), v)
+    except Exception as error:
+        raise ConfigError(f"{reference}: relax fails ({type(error).__name__}: {error}).") from error
+    if relaxed.shape != v.shape or relaxed.dtype != v.dtype:
+        raise ConfigError(
+            f"{reference}: relax returns {relaxed.dtype} of shape {tuple(relaxed.shape)} for {v.dtype} of shape "
+            f"{tuple(v.shape)}; both must be the same."
+        )
+    if not (relaxed.isfinite().all() and gradient.isfinite().all()):
+        raise ConfigError(f"{reference}: relax, or its gradient, is not finite.")
 
 
 def _wide(v: Tensor) -> Tensor:

@@ -12,20 +12,16 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """Date of every member, the earliest that zip files know: the same bitstreams give the same file."""
 
 
+def name_of(target: float, variant: str, seed: int, image: str) -> str:
+    """Where an archive has the bitstream of an image, by the refinement that it came from."""
+    return f"target{target:g}/{variant}/seed{seed}/{image}.sga"
+
+
 def write(streams: Mapping[str, bytes], path: str | Path) -> None:
     """Write bitstreams under their names, all or nothing."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, data in streams.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
-
-
-def join(paths: Iterable[str | Path], output: str | Path) -> None:
-    """Write the bitstreams of several files into one, all or nothing."""
-    streams: dict[str, bytes] = {}
-    for path in paths:
-        with zipfile.ZipFile(path) as archive:
-            streams |= {name: archive.read(name) for name in archive.namelist()}
-    write(streams, output)
 
 
 def find(name: str, paths: Iterable[str | Path]) -> bytes:

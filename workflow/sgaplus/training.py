@@ -6,6 +6,7 @@ a training that is killed and started again ends where it would have ended.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -27,13 +28,15 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from sgaplus import provenance
 from sgaplus.codec import Batch, Codec, as_tensor
 from sgaplus.crops import Crops, Picture
 from sgaplus.devices import fast_precision
 from sgaplus.errors import SgaplusError, TrainingError
 from sgaplus.files import sha256, write_csv, write_tensors
-from sgaplus.hyperprior import Hyperprior, load_state, widths
+from sgaplus.hyperprior import Hyperprior, load_state, weights_sha256, widths
 from sgaplus.metrics import PEAK, psnr
+from sgaplus.recipe import Recipe
 from sgaplus.widening import widen
 
 logger = logging.getLogger(__name__)
@@ -50,72 +53,19 @@ MIDDLE_GRAY = 0.45
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What decides how a model turns out. Defaults are the paper's (section 4.1), but for the number of steps.
-
-    Attributes:
-        lmbda: Weight of the distortion.
-        N, M: Channels of the transforms and of the latents.
-        steps: Optimiser steps.
-        batch_size: Crops per step.
-        crop: Side of the square crops in pixels, a multiple of 64.
-        crops_per_image: Crops that are taken of one image in a step.
-        optimizer: ``adam``; or ``muon`` for the convolutions' kernels and Adam for the rest.
-        lr: Adam's learning rate.
-        kernel_lr: Muon's learning rate.
-        aux_lr: Learning rate of the quantiles, which the auxiliary loss trains by Adam.
-        lr_schedule: ``constant``, or ``cosine`` (to 0 at the last step), after the warm-up.
-        warmup_steps: Steps over which the learning rates rise linearly from 0.
-        clip: Gradients are clamped element-wise to +-clip; None for not at all.
-        clip_norm: Gradients are scaled down to this norm; None for not at all.
-        latent_gain: Scales up the last analysis layer, and down the first synthesis layer, of a fresh
-            model: latents start larger than the quantisation noise, which saves the first thousand steps.
-        precision: ``float32``, ``bfloat16`` for the layers between pixels and latents, or ``auto`` for
-            bfloat16 where the device computes with it.
-        seed: Seed of weights, crops and noise.
-    """
-
-    lmbda: float
-    N: int
-    M: int
-    steps: int
-    batch_size: int = 32
-    crop: int = 256
-    crops_per_image: int = 1
-    optimizer: str = "adam"
-    lr: float = 1e-4
-    kernel_lr: float = 0.01
-    aux_lr: float = 1e-3
-    lr_schedule: str = "constant"
-    warmup_steps: int = 1000
-    clip: float | None = 1.0
-    clip_norm: float | None = None
-    latent_gain: float = 1.0
-    precision: str = "auto"
-    seed: int = 0
-
-    def rate_factor(self, step: int) -> float:
-        """What the learning rates of a step are multiplied by."""
-        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        if self.lr_schedule == "constant":
-            return warm
-        return warm * (1 + math.cos(math.pi * step / self.steps)) / 2
-
-
-@dataclass(frozen=True)
 class Supervision:
     """How a training is run and watched. Nothing here changes the model that comes out.
 
     Attributes:
         label: What the progress bar calls the work.
         data: Identifies the photographs; a state that was saved with other data is not continued.
-        code: Identifies the code; a training that ended with other code is done anew, one that was
-            stopped goes on.
+        former_data: The same as states of version 0.1.0 had it, the hash of the index file.
+        code: Version of the code, noted in states; those of another are continued.
         log_every: Steps between rows of the metrics.
         evaluate_every: Steps between evaluations; 0 for none.
         save_seconds: Seconds between saved states.
         seconds: Seconds after which the state is saved and the training stops; None for no limit.
-        state: File of the state; None for no saving.
+        folder: Folder of the states, one per recipe and data; None for no saving.
         events: Folder of TensorBoard's events; None for none.
         workers: Processes that decode pictures; 0 for the trainer itself.
         cache_bytes: Decoded pictures kept in memory.
@@ -124,12 +74,13 @@ class Supervision:
 
     label: str = "train"
     data: str = ""
+    former_data: str = ""
     code: str = ""
     log_every: int = 100
     evaluate_every: int = 0
     save_seconds: float = 300.0
     seconds: float | None = None
-    state: Path | None = None
+    folder: Path | None = None
     events: Path | None = None
     workers: int = 0
     cache_bytes: int = 2 * 10**9
@@ -335,10 +286,41 @@ class _Job:
     evaluation: Sequence[Picture]
 
     @cached_property
-    def identity(self) -> str:
-        """What a saved state must be of, to be continued."""
-        start = sha256(self.start_from) if self.start_from else None
-        return json.dumps([asdict(self.recipe), self.supervision.data, start])
+    def identity(self) -> dict[str, Any]:
+        """What decides the model: recipe, photographs, and the weights that it starts from."""
+        start = weights_sha256(load_state(self.start_from)) if self.start_from else None
+        return {"recipe": asdict(self.recipe), "data": self.supervision.data, "start": start}
+
+    def is_that_of(self, saved: dict[str, Any] | str) -> bool:
+        """Whether a saved state is one of this training."""
+        if isinstance(saved, str):  # version 0.1.0
+            recipe, *rest = json.loads(saved)
+            start = sha256(self.start_from) if self.start_from else None
+            return self.recipe.is_that_of(recipe) and rest == [self.supervision.former_data, start]
+        return self.recipe.is_that_of(saved["recipe"]) and all(
+            saved[key] == self.identity[key] for key in ("data", "start")
+        )
+
+    @cached_property
+    def state(self) -> Path | None:
+        """File of this training's state: the one that is there, or a new one beside those of other recipes.
+
+        Raises:
+            TrainingError: a file of the folder can't be read.
+        """
+        folder = self.supervision.folder
+        if folder is None:
+            return None
+        for path in sorted(folder.glob("state*.pth")):
+            try:
+                if self.is_that_of(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["identity"]):
+                    return path
+            except Exception as error:
+                raise TrainingError(
+                    f"{path}: not a saved state of a training ({type(error).__name__}). Remove it to begin anew."
+                ) from error
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        return folder / f"state_{digest[:8]}.pth"
 
 
 def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
@@ -346,7 +328,7 @@ def _run(job: _Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
     recipe, how, world = job.recipe, job.supervision, len(job.devices)
     model = start_model(recipe, job.start_from)
     trainer = Trainer(recipe, model, job.devices[rank], rank, world, how.compile)
-    first, rows, sums = _resume(trainer, how, job.identity)
+    first, rows, sums = _resume(trainer, job)
     share = (rank, world)
     crops = Crops(
         job.pictures, recipe.crop, recipe.batch_size, recipe.seed, recipe.crops_per_image, share, how.cache_bytes
@@ -403,8 +385,7 @@ class _Watch:
 
     @property
     def where(self) -> str:
-        state = self.job.supervision.state
-        return f"Start it again to go on from {state}." if state else "Nothing was saved."
+        return f"Start it again to go on from {self.job.state}." if self.job.state else "Nothing was saved."
 
     def note(self, step: int, values: Sequence[Tensor]) -> None:
         if self.quiet:
@@ -444,12 +425,13 @@ class _Watch:
 
     def save(self, step: int) -> None:
         """Save the state that step ``step`` begins with, unless training has broken it."""
-        path = self.job.supervision.state
+        path = self.job.state
         if path is not None and not self.quiet and self._finite():
             tested = [row["test_loss"] for row in self.rows if "test_loss" in row]
             state = {
                 "identity": self.job.identity,
                 "code": self.job.supervision.code,
+                "software": provenance.software(),
                 "step": step,
                 "rows": self.rows,
                 "sums": self.sums.tolist(),
@@ -460,25 +442,28 @@ class _Watch:
         self.saved = time.perf_counter()
 
 
-def _resume(trainer: Trainer, how: Supervision, identity: str) -> tuple[int, list[Row], list[float]]:
-    """Load a saved state into a trainer; returns the next step, the metrics so far, and the sums of the next row."""
-    nothing: list[float] = [0.0] * 4
-    if how.state is None or not how.state.exists():
-        return 0, [], nothing
+def _resume(trainer: Trainer, job: _Job) -> tuple[int, list[Row], list[float]]:
+    """Load a saved state into a trainer; returns the next step, the metrics so far, and the sums of the next row.
+
+    Raises:
+        TrainingError: the state does not suit the trainer.
+    """
+    if job.state is None or not job.state.exists():
+        return 0, [], [0.0] * 4
     try:
-        state = torch.load(how.state, map_location="cpu", weights_only=True)
-        other = "another recipe or other data" if state["identity"] != identity else ""
-        if state["step"] == trainer.recipe.steps and state["code"] != how.code:
-            other = other or "a training that other code ended"
-        if other:
-            logger.info("%s is the state of %s; training begins anew", how.state, other)
-            return 0, [], nothing
+        state = torch.load(job.state, map_location="cpu", weights_only=True)
         trainer.load_state_dict(state)
     except Exception as error:
         raise TrainingError(
-            f"{how.state}: not a saved state of a training ({type(error).__name__}). Remove it to begin anew."
+            f"{job.state}: not a state of this training ({type(error).__name__}). Remove it to begin anew."
         ) from error
-    logger.info("going on from step %d of %d", state["step"], trainer.recipe.steps)
+    if state["step"] < trainer.recipe.steps:
+        logger.info("going on from step %d of %d", state["step"], trainer.recipe.steps)
+    elif state["code"] == job.supervision.code:
+        logger.info("trained before: %s", job.state)
+    else:
+        maker = state.get("software", "another version")
+        logger.info("trained before, by other code (%s), and kept. To train it anew, delete %s.", maker, job.state)
     return state["step"], state["rows"], state["sums"]
 
 

@@ -1,0 +1,38 @@
+"""The log of a rule's script."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sgaplus.errors import SgaplusError
+
+logger = logging.getLogger("sgaplus")
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Set up a script's process, and send its messages and errors to the terminal and to the rule's log.
+
+    An error that a user can mend ends the script with its sentence; any other leaves its traceback
+    in the log too.
+    """
+    # Threads that spin while they wait stop each other where jobs share cores: two trainings of two
+    # threads on two cores ran four times slower. Read when torch is loaded, so it must come first.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    except SgaplusError as error:
+        logger.error("error: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("unexpected error")
+        sys.exit(1)

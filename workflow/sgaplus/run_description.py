@@ -1,0 +1,70 @@
+"""What made a run: version and commit, packages, machines, date, models, configuration."""
+
+from __future__ import annotations
+
+import html
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sgaplus import __version__, devices, provenance
+
+MADE_BY = ("software", "hardware", "device")
+PAGE = """<table class="provenance">
+{rows}
+</table>
+"""
+
+
+def describe(config: Mapping[str, Any], records: Iterable[str | Path]) -> dict[str, Any]:
+    """What made a run, for JSON.
+
+    Args:
+        config: The effective configuration.
+        records: Files of all its records. They may have been computed by several versions on several machines.
+    """
+    commit, clean = provenance.commit()
+    columns = ["model", "model_lmbda", "weights", *MADE_BY]
+    tables = [pq.read_table(path, columns=columns) for path in records]
+    rows = pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
+    computed = rows.group_by(list(MADE_BY)).aggregate([([], "count_all")]).to_pylist()
+    models = rows.group_by(["model", "model_lmbda", "weights"]).aggregate([]).to_pylist()
+    return {
+        "run": config["run"],
+        "date": provenance.now(),
+        "sgaplus": {"version": __version__, "commit": commit, "clean": clean},
+        "packages": provenance.versions(),
+        "hardware": {"system": platform.platform(), **devices.describe()},
+        "records": [{**{key: row[key] for key in MADE_BY}, "rows": row["count_all"]} for row in computed],
+        "models": {row["model"]: {"lmbda": row["model_lmbda"], "weights": row["weights"]} for row in models},
+        "configuration": config,
+    }
+
+
+def page(description: Mapping[str, Any]) -> str:
+    """The description as a table for the report: without the configuration, and with the packages that weigh most."""
+    rows = "\n".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(text)}</td></tr>" for key, text in _lines(description)
+    )
+    return PAGE.format(rows=rows)
+
+
+def _lines(description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    project, packages, hardware = (description[key] for key in ("sgaplus", "packages", "hardware"))
+    state = "as committed" if project["clean"] else "with changes that are not committed"
+    commit = f"commit {project['commit']}, {state}" if project["commit"] else "commit not known"
+    yield "sgaplus", f"{project['version']}, {commit}"
+    yield "Packages", ", ".join(f"{name} {packages[name]}" for name in ("python", "torch", "compressai", "snakemake"))
+    yield "Date", description["date"]
+    yield (
+        "Machine",
+        f"{hardware['system']}, {hardware['processor']}, {hardware['cores']} cores, GPUs: {hardware['gpus']}",
+    )
+    for row in description["records"]:
+        yield "Records", f"{row['rows']} computed by {row['software']} on {row['hardware']} ({row['device']})"
+    for name, model in description["models"].items():
+        yield f"Model {name}", f"weights with SHA-256 {model['weights']}"
