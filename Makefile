@@ -25,7 +25,9 @@ install: .venv/installed
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
+# a run that was killed hard has left Snakemake's lock
 demo: install
+	@$(BIN)/python -m sgaplus.stale_lock
 	$(BIN)/snakemake report --cores $(CORES) $(DEMO)
 	@echo 'The report is results/demo/report.html'
 

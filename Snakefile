@@ -32,6 +32,11 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# what `make demo` asks before it removes the lock of a run that was killed
+onstart:
+    stale_lock.record_host(local=workflow.local_exec)
+
+
 rule all:
     default_target: True
     input:

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from sgaplus import code_version
 from sgaplus import config as settings
 from sgaplus import datasets as data_sets
-from sgaplus import inventory, manifest, recipe, rounding_source
+from sgaplus import inventory, manifest, recipe, rounding_source, stale_lock
 from sgaplus.errors import SgaplusError
 
 try:

@@ -21,7 +21,7 @@ Modules, ground floor first; an import goes only downward:
     tables, figures        artifacts, from records alone
     claims, benchmarked    what the paper claims, judged; what a run cost
     config, jobs           the configuration: schema, checks, what it asks to run; what the workflow's scripts call
-    cli                    the command line
+    cli, stale_lock        the command line; what a run that was killed leaves, and `make demo` removes
 """
 
 __version__ = "0.1.0"
