@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "envs", "profiles", "workflow")
+PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow")
 
 NO_NETWORK = """
 import socket
@@ -52,18 +52,21 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+def environment(folder: Path, offline: dict[str, str]) -> dict[str, str]:
+    """The environment of a run: the checkout's library, not the installed one, and no network."""
+    return offline | {"PYTHONPATH": f"{folder / 'workflow'}:{offline['PYTHONPATH']}"}
+
+
 @pytest.fixture(scope="session")
 def snakemake(offline) -> Run:
     """Runs Snakemake in a folder and returns what it printed; ``ok=False`` expects a failure."""
 
     def run(folder: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "snakemake", *arguments]
-        # the checkout's library, not the installed one, and no network
-        environment = offline | {"PYTHONPATH": f"{folder / 'workflow'}:{offline['PYTHONPATH']}"}
         done = subprocess.run(
             command,
             cwd=folder,
-            env=environment,
+            env=environment(folder, offline),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
