@@ -17,6 +17,9 @@ import pytest
 import torch
 import yaml
 
+from sgaplus import records
+from sgaplus.hyperprior import load_state, weights_sha256
+
 from .cluster import Cluster, wait_until
 
 # Three of the seven models, one of which is not there at first; `auto`, so that jobs ask for a GPU.
@@ -79,7 +82,7 @@ class Trouble:
 
     def __init__(self, project: Path, cluster: Cluster) -> None:
         self.project, self.cluster = project, cluster
-        self.state = project / RESULTS / "models/tiny_lmbda0.01/state.pth"
+        self.training = project / RESULTS / "models/tiny_lmbda0.01"
         self.cancelled_at = self.failed_at = 0
         self.ahead = [self.mend_a_model, self.cancel_a_training, self.cancel_a_refinement, self.lose_a_node]
         self.lost = ""
@@ -100,20 +103,20 @@ class Trouble:
         return failed
 
     def cancel_a_training(self) -> bool:
-        under_way = step(self.state) > 10 and self.running("train_model")
+        under_way = step(self.training) > 10 and self.running("train_model")
         if under_way:
             self.cluster.cancel(under_way[0])
             wait_until("the training is cancelled", lambda: not self.running("train_model"))
-            self.cancelled_at = step(self.state)
+            self.cancelled_at = step(self.training)
         return bool(under_way)
 
     def lose_a_node(self) -> bool:
         """The one of the training, once that has gone on."""
-        further = self.cancelled_at and step(self.state) > self.cancelled_at + 10 and self.running("train_model")
+        further = self.cancelled_at and step(self.training) > self.cancelled_at + 10 and self.running("train_model")
         if further:
             self.lost = further[0]["NodeList"]
             self.cluster.crash_node(self.lost)
-            self.failed_at = step(self.state)
+            self.failed_at = step(self.training)
             self.ahead.append(self.find_it_again)
         return bool(further)
 
@@ -125,9 +128,9 @@ class Trouble:
         return requeued
 
     def cancel_a_refinement(self) -> bool:
-        """A job that has kept some of its refinements and is not at its last."""
+        """A job that has kept some of its four refinements of two images, and is not at its last."""
         for job in self.running("refine"):
-            if any(model in job["Comment"] and 1 <= len(kept(self.project, model)) < 4 for model in THREE):
+            if any(model in job["Comment"] and 1 <= kept(self.project, model) < 7 for model in THREE):
                 self.cluster.cancel(job)
                 return True
         return False
@@ -152,16 +155,19 @@ def finished(project: Path, cluster: Cluster) -> Finished:
     return Finished(printed, cluster.jobs(), trouble.cancelled_at, trouble.failed_at)
 
 
-def step(state: Path) -> int:
+def step(folder: Path) -> int:
     """How far a training has saved itself."""
-    with suppress(OSError, RuntimeError, EOFError):  # not there yet, or replaced at this moment
+    with suppress(OSError, RuntimeError, EOFError, ValueError):  # not there yet, or replaced at this moment
+        (state,) = folder.glob("state_*.pth")
         return torch.load(state, weights_only=True)["step"]
     return 0
 
 
-def kept(project: Path, model: str) -> list[Path]:
-    """The refinements of the demo's photographs under a model that a job has done."""
-    return list((project / RESULTS / "refinements/demo" / model / "kept").glob("[!.]*.parquet"))
+def kept(project: Path, model: str) -> int:
+    """How many refinements of an image a job has done under a model."""
+    weights = weights_sha256(load_state(project / RESULTS / f"models/{model}/model.pth"))
+    files = (project / RESULTS / "refinements/kept").glob("[!.]*.parquet")
+    return sum(set(records.read([file])["weights"]) == {weights} for file in files)
 
 
 def minutes(limit: str) -> int:

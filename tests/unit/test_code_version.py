@@ -202,6 +202,24 @@ def test_a_local_name_is_no_use_of_the_module_of_that_name(library, text):
     assert code_version.of(library / "user.py", "use") == before
 
 
+def test_moving_a_definition_to_another_module_changes_no_version(library):
+    before = code_version.of(library / "main.py", "lazily")
+    (library / "elsewhere.py").write_text((library / "helper.py").read_text())
+    edited(library, "main", "from sgaplus.helper import helped", "from sgaplus.elsewhere import helped")
+    assert code_version.of(library / "main.py", "lazily") == before
+
+
+def test_taking_another_definition_of_the_same_name_changes_the_version(library):
+    both = "def first():\n    return 1\n\ndef other():\n    return first()\n"
+    (library / "one.py").write_text(both)
+    (library / "two.py").write_text(both.replace("return 1", "return 2"))
+    text = "from sgaplus import one, two\n\ndef use():\n    return one.first() - two.first()\n"
+    (library / "user.py").write_text(text)
+    before = code_version.of(library / "user.py", "use")
+    (library / "user.py").write_text(text.replace("import one, two", "import one as two, two as one"))
+    assert code_version.of(library / "user.py", "use") != before
+
+
 def test_a_package_is_followed_by_its_modules_names(library):
     (library / "stage").mkdir()
     (library / "stage" / "__init__.py").write_text("")

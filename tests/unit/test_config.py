@@ -818,11 +818,14 @@ def test_the_readme_has_every_setting_that_may_be_swept():
 
 
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+(OWN_ROUNDING,) = re.findall(r"^```python\n# mine.py\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split(":")[0])
 @pytest.mark.parametrize("below", [["config.yaml"], ["config.yaml", "demo.yaml"]], ids=["paper", "demo"])
-def test_an_example_of_the_readme_is_a_good_configuration(example, below):
+def test_an_example_of_the_readme_is_a_good_configuration(example, below, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(OWN_ROUNDING)
+    monkeypatch.chdir(tmp_path)
     changes = yaml.safe_load(example)
     config = settings.validated(overlaid(*below, copy.deepcopy(changes)))
     for name in changes.get("experiments", {}):
@@ -830,4 +833,4 @@ def test_an_example_of_the_readme_is_a_good_configuration(example, below):
 
 
 def test_the_readme_has_its_examples():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from sgaplus.jobs import PACKAGES
+from sgaplus.provenance import PACKAGES
 
 REPOSITORY = Path(__file__).parents[2]
 ENVS = REPOSITORY / "envs"

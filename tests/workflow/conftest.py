@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,38 @@ def refuse(self, address):
 socket.socket.connect = refuse
 """
 
+# What a rule's script calls of the library, for a test of what its identity covers: modules and names. Functions
+# note themselves, since a trace of every call makes a bootstrap ten times slower.
+TRACE = """
+import ast, atexit, json, os, sys
+from importlib.machinery import SourceFileLoader
+
+def trace(folder, script):
+    called = set()
+    sys.called = called.add
+    load = SourceFileLoader.get_code
+
+    def get_code(loader, module):
+        if not module.startswith("sgaplus."):
+            return load(loader, module)
+        tree = ast.parse(loader.get_data(loader.path))
+        for top in tree.body:
+            for node in [top, *getattr(top, "body", [])]:
+                if isinstance(node, ast.FunctionDef):
+                    node.body[:0] = ast.parse(f"__import__('sys').called({(module, top.name)!r})").body
+        return compile(ast.fix_missing_locations(tree), loader.path, "exec")
+
+    def save():
+        with open(os.path.join(folder, f"{script}.{os.getpid()}.json"), "w") as file:
+            json.dump(sorted(called), file)
+
+    SourceFileLoader.get_code = get_code
+    atexit.register(save)
+
+if "SGAPLUS_TRACE" in os.environ and ".snakemake/scripts" in sys.orig_argv[-1]:
+    trace(os.environ["SGAPLUS_TRACE"], sys.orig_argv[-1].split(".")[-2])
+"""
+
 Run = Callable[..., subprocess.CompletedProcess]
 
 
@@ -37,7 +71,7 @@ Run = Callable[..., subprocess.CompletedProcess]
 def offline(tmp_path_factory) -> dict[str, str]:
     """An environment in which Python cannot open connections, but for those to this machine."""
     folder = tmp_path_factory.mktemp("offline")
-    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    (folder / "sitecustomize.py").write_text(NO_NETWORK + TRACE)
     return os.environ | {"PYTHONPATH": str(folder), "NO_PROXY": "127.0.0.1"}
 
 
@@ -59,14 +93,17 @@ def environment(folder: Path, offline: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def snakemake(offline) -> Run:
-    """Runs Snakemake in a folder and returns what it printed; ``ok=False`` expects a failure."""
+    """Runs Snakemake in a folder and returns what it printed; ``ok=False`` expects a failure.
 
-    def run(folder: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:
+    Other keywords are environment variables.
+    """
+
+    def run(folder: Path, *arguments: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "snakemake", *arguments]
         done = subprocess.run(
             command,
             cwd=folder,
-            env=environment(folder, offline),
+            env=environment(folder, offline) | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -78,6 +115,37 @@ def snakemake(offline) -> Run:
         return done
 
     return run
+
+
+CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, snakemake) -> Path:
+    """A checkout in which the tiny configuration has run to its end. What its scripts ran is in ``trace``."""
+    folder = checkout(tmp_path_factory.mktemp("tiny"))
+    photographs(folder / "pictures")
+    write_config(folder)
+    (folder / "trace").mkdir()
+    snakemake(folder, *CONFIG, SGAPLUS_TRACE=str(folder / "trace"))
+    return folder
+
+
+def started(printed: str) -> list[str]:
+    """The messages of the jobs that ran."""
+    return re.findall(r"^Job \d+: (.*)$", printed, re.MULTILINE)
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """A file with a text replaced, for a while."""
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def photographs(folder: Path) -> None:

@@ -22,26 +22,10 @@ from sgaplus.bitstream import Coder
 from sgaplus.codec import Codec
 from sgaplus.hyperprior import load_state
 
-from .conftest import PAPER, TINY, checkout, photographs, write_config
+from .conftest import CONFIG, PAPER, TINY, checkout, photographs, started, write_config
 
 KEYS = ["image", "model", "method", "step"]
 MEASURED = ["seconds", "peak_memory_mb", "joules"]
-CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, snakemake):
-    """A checkout in which the tiny configuration has run to its end."""
-    folder = checkout(tmp_path_factory.mktemp("tiny"))
-    photographs(folder / "pictures")
-    write_config(folder)
-    snakemake(folder, *CONFIG)
-    return folder
-
-
-def started(printed: str) -> list[str]:
-    """The messages of the jobs that ran."""
-    return re.findall(r"^Job \d+: (.*)$", printed, re.MULTILINE)
 
 
 def test_every_artifact_is_there(finished):
@@ -61,7 +45,13 @@ def test_every_artifact_is_there(finished):
         assert training["step"].iloc[-1] == steps - 1
         assert training["test_loss"].notna().sum() == steps // 10
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
-    assert json.loads((results / "versions.json").read_text())["torch"].startswith("2.11.0")
+    made = json.loads((results / "provenance.json").read_text())
+    assert made["configuration"]["run"] == "tiny"
+    assert {name: model["weights"] for name, model in made["models"].items()} == {
+        name: json.loads((results / f"models/{name}/model.json").read_text())["weights"] for name in ("low", "high")
+    }
+    (software,) = {row["software"] for row in made["records"]}
+    assert "torch 2.11.0" in software
 
 
 def test_every_claim_has_a_verdict_from_the_runs_own_numbers(finished):
@@ -149,10 +139,12 @@ def test_a_job_that_was_killed_goes_on_with_the_refinement_that_it_was_at(again,
     """As if killed before its last refinement: what it had done is kept, its outputs are not there."""
     part = again / "results/again/refinements/pictures/low/part0_chunk0.parquet"
     before = records.read([part])
-    kept = (part.parent / "kept").glob("*.parquet")
-    (last,) = (path for path in kept if {"uniform", "odd"} <= set(records.read([path])[["variant", "image"]].stack()))
-    last.unlink()
-    part.unlink()
+    uniform = set(before.loc[before["variant"] == "uniform", "true_loss"])
+    kept = list((again / "results/again/refinements/kept").glob("*.parquet"))
+    last = [path for path in kept if set(records.read([path])["true_loss"]) <= uniform]
+    assert len(last) == before["image"].nunique()
+    for path in (*last, part):
+        path.unlink()
     target = str(part.relative_to(again))
     printed = snakemake(again, target, *FIGURE_2[1:]).stdout
     after = records.read([part])
@@ -221,15 +213,15 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finishe
         models = TINY["models"] | {"low": model}
         write_config(finished, {"run": run, "models": models, "training": training}, f"{run}.yaml")
     target = ("results/killed/models/low/model.pth", "--cores", "2", "--configfile", "killed.yaml")
-    state = finished / "results/killed/models/low/state.pth"
+    folder = finished / "results/killed/models/low"
     reached = [0]
     for _ in range(2):
-        killer = threading.Thread(target=kill_training, args=(state, reached[-1]), daemon=True)
+        killer = threading.Thread(target=kill_training, args=(folder, reached[-1]), daemon=True)
         killer.start()
         printed = snakemake(finished, *target, ok=False).stdout
         killer.join(timeout=10)
         assert "Error in rule train_model" in printed
-        reached.append(torch.load(state, weights_only=True)["step"])
+        reached.append(step_of(folder))
         assert reached[-2] < reached[-1] < 400
     printed = snakemake(finished, *target).stdout
     assert f"going on from step {reached[-1]} of 400" in printed
@@ -238,21 +230,27 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finishe
     assert all(torch.equal(killed[name], whole[name]) for name in whole)
 
 
-def kill_training(state, beyond):
+def step_of(folder):
+    """How far the training of a model has saved itself."""
+    (state,) = folder.glob("state_*.pth")
+    return torch.load(state, weights_only=True)["step"]
+
+
+def kill_training(folder, beyond):
     """Kill the process that trains as soon as it has saved a later state than step ``beyond``."""
     while True:
         time.sleep(0.02)
-        trainers = [p for p in psutil.process_iter(["cmdline"]) if is_trainer(p, state)]
+        trainers = [p for p in psutil.process_iter(["cmdline"]) if is_trainer(p, folder)]
         with suppress(Exception):  # the file is replaced all the time
-            if trainers and torch.load(state, weights_only=True)["step"] > beyond:
+            if trainers and step_of(folder) > beyond:
                 trainers[0].kill()
                 return
 
 
-def is_trainer(process, state):
+def is_trainer(process, folder):
     """A process of the workflow's checkout that runs the training script."""
     with suppress(psutil.Error):
-        inside = Path(process.cwd()).samefile(state.parents[4])
+        inside = Path(process.cwd()).samefile(folder.parents[3])
         return inside and any(part.endswith("train_model.py") for part in process.info["cmdline"] or [])
     return False
 

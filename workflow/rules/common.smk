@@ -105,10 +105,23 @@ def refinements_of(wildcards):
     return [entry | {"record": sorted(entry["record"])} for entry in entries]
 
 
+def versions_of(roundings):
+    """The versions of roundings, which code that makes them by their names does not tell."""
+    return {name: rounding_source.code(name) for name in sorted(set(roundings))}
+
+
 def roundings_of(wildcards):
-    """The versions of the roundings that a job uses. The code that refines knows none of them by name."""
-    used = {entry["settings"]["rounding"] for entry in refinements_of(wildcards)}
-    return {rounding: rounding_source.code(rounding) for rounding in sorted(used)}
+    """The versions of the roundings that a job uses."""
+    entries = refinements_of(wildcards)
+    return versions_of(entry["settings"]["rounding"] for entry in entries)
+
+
+def drawn_roundings(wildcards):
+    """The versions of the roundings that a figure draws: Figure 1 does, the others draw records."""
+    selected = experiment_of(wildcards.figure)
+    probabilities = selected["experiment"]["figure"] == "probabilities"
+    methods = selected["methods"].values() if probabilities else []
+    return versions_of(method["rounding"] for method in methods)
 
 
 def refinement_options(wildcards, threads):

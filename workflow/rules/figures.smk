@@ -41,6 +41,7 @@ rule draw_figure:
             key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
             for key in ("experiment", "methods")
         },
+        roundings=drawn_roundings,
         code=code_of("draw_figure"),
     message:
         "Drawing {wildcards.figure}"

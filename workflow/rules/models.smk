@@ -13,6 +13,7 @@ if workflow.is_main_process:
 
 # A training takes days. So the code that trains is no parameter: no change of it trains a model anew.
 
+
 rule train_model:
     input:
         index=lambda wildcards: (

@@ -170,7 +170,12 @@ class Chunk:
         if not names:
             return {}
         pictures = {name: self.pictures[name] for name in names}
-        made_by = {"software": provenance.software(), "hardware": devices.name_of(self.engine.codec.device)}
+        codec = self.engine.codec
+        made_by = {
+            "weights": codec.model.weights_sha256,
+            "hardware": devices.name_of(codec.device),
+            "software": provenance.software(),
+        }
         try:
             results = self.engine.refine(pictures, self.unrefined, method, plan, label_of(refinement))
         except NonFiniteLossError as error:
@@ -185,7 +190,6 @@ class Chunk:
             "dataset": refinement.dataset,
             "model": refinement.model,
             "model_lmbda": self.model_lmbda,
-            "weights": self.engine.codec.model.weights_sha256,
             "target_lmbda": refinement.target,
             "method": refinement.method,
             "variant": refinement.variant,

@@ -3,6 +3,7 @@
 A definition (a function, a class, a constant) is hashed together with all definitions of the library
 that it uses, in whatever module they are. Not its text is hashed but its syntax, without comments,
 docstrings, annotations, logging, progress bars and the words of errors: none of them changes a result.
+Nor does the module that a definition is in: moving it changes no hash.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Source:
-    """A definition: its syntax as text, and the definitions of the library that it uses."""
+    """A definition: its syntax as text, and the definitions of the library that it uses, by what it calls them."""
 
     text: str
-    uses: frozenset[Name]
+    uses: Mapping[str, Name]
 
 
 def of(path: str | Path, *names: str) -> str:
@@ -56,8 +57,17 @@ def of(path: str | Path, *names: str) -> str:
         SyntaxError: a file is no Python.
         ValueError: a relative import, which is not followed.
     """
-    lines = sorted(f"{module}:{name}:{source.text}" for (module, name), source in reached(path, *names).items())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    found = reached(path, *names)
+    texts = {place: _hash(source.text) for place, source in found.items()}
+    lines = []
+    for (_, name), source in found.items():
+        uses = sorted(f"{said} is {texts.get(used)}" for said, used in source.uses.items())
+        lines.append(f"{name}: {source.text} {uses}")
+    return _hash("\n".join(sorted(lines)))[:16]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of_script(name: str) -> str:
@@ -78,7 +88,7 @@ def reached(path: str | Path, *names: str) -> dict[Name, Source]:
         for each in sources if name == ALL else {name, ON_IMPORT}:
             if each in sources and (module, each) not in found:
                 found[module, each] = sources[each]
-                pending += sources[each].uses
+                pending += sources[each].uses.values()
     return found
 
 
@@ -103,7 +113,7 @@ def _sources(module: str, text: str) -> dict[str, Source]:
         for name in _names_of(statement):
             groups.setdefault(name, []).append(statement)
     known = imported | {name: (module, name) for name in groups}
-    leading = {name: Source("", frozenset({target})) for name, target in imported.items() if _is_followed(target)}
+    leading = {name: Source("", {name: target}) for name, target in imported.items() if _is_followed(target)}
     return leading | {name: _source(statements, known) for name, statements in groups.items()}
 
 
@@ -149,13 +159,14 @@ def _source(statements: Iterable[ast.stmt], known: Mapping[str, Name]) -> Source
         writer.write(statement)
     inside = (node for statement in statements for node in ast.walk(statement))
     known = {**known, **_imported(inside)}
-    uses: set[Name] = set()
+    uses: dict[str, Name] = {}
     for name, attribute in writer.mentioned:
         if name in known:
             module, definition = known[name]
-            uses.add((module, attribute) if definition == ALL and attribute else (module, definition))
-    foreign = sorted(f"{module}.{name}" for module, name in uses if module and not _is_ours(module))
-    return Source("".join([*writer.text, *foreign]), frozenset(filter(_is_followed, uses)))
+            uses[f"{name}.{attribute}"] = (module, attribute if definition == ALL and attribute else definition)
+    foreign = sorted(f"{module}.{name}" for module, name in uses.values() if module and not _is_ours(module))
+    followed = {said: used for said, used in uses.items() if _is_followed(used)}
+    return Source("".join([*writer.text, *foreign]), followed)
 
 
 def _is_followed(use: Name) -> bool:

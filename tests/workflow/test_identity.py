@@ -1,0 +1,318 @@
+"""A result is what its inputs make it: what is done anew after a change, and what is not."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, ResourceSettings
+
+from sgaplus import code_version, records, rounding_source
+
+from .conftest import CONFIG, REPOSITORY, TINY, checkout, edited, photographs, started, write_config
+
+LIBRARY = "workflow/sgaplus"
+
+# What others made is verified by its hash, and no rule makes it again; a training takes days, and is known by its
+# recipe; a run is described by the code that describes it now.
+WITHOUT_CODE = {"download", "download_model", "unpack", "pack_shards", "train_model", "describe_run"}
+
+
+@pytest.fixture(scope="module")
+def rules() -> dict[str, object]:
+    """Every rule of the workflow that runs a script, by name."""
+    with SnakemakeApi(OutputSettings()) as api:
+        workflow = api.workflow(ResourceSettings(), snakefile=REPOSITORY / "Snakefile", workdir=REPOSITORY)
+        return {rule.name: rule for rule in workflow._workflow.rules if rule.script}
+
+
+def test_every_rule_that_can_make_a_result_anew_has_the_version_of_its_scripts_code(rules):
+    assert set(rules) > WITHOUT_CODE
+    for name, rule in rules.items():
+        code = rule.params.get("code")
+        assert (code is None) == (name in WITHOUT_CODE), name
+        if code:
+            assert code(None) == code_version.of_script(Path(rule.script).stem), name
+
+
+@pytest.fixture(scope="module")
+def called(finished) -> dict[str, set[tuple[str, str]]]:
+    """The definitions of the library that each script called in the tiny run: module and name."""
+    found: dict[str, set] = {}
+    for path in (finished / "trace").glob("*.json"):
+        names = {(module, name) for module, name in json.loads(path.read_text()) if module not in code_version.PLUMBING}
+        found.setdefault(path.name.split(".")[0], set()).update(names)
+    return found
+
+
+def covered(script: str) -> set[tuple[str, str]]:
+    """The definitions that the version of a script covers, with those of the roundings that its rule has beside it."""
+    names = set(code_version.reached(code_version.SCRIPTS / f"{script}.py"))
+    for rounding in rounding_source.names():
+        names |= set(code_version.reached(*rounding_source.find(rounding)))
+    return names
+
+
+def test_what_a_script_calls_is_in_its_version(called):
+    assert set(called) >= {"refine", "train_model", "index_dataset", "make_table", "draw_figure", "judge_claims"}
+    for script, names in called.items():
+        assert names, script
+        assert names <= covered(script), script
+
+
+def test_a_changed_statement_in_any_module_that_a_script_calls_changes_its_version_and_a_docstring_does_not(
+    called, tmp_path, monkeypatch
+):
+    workflow = tmp_path / "workflow"
+    shutil.copytree(REPOSITORY / "workflow/sgaplus", workflow / "sgaplus")
+    shutil.copytree(REPOSITORY / "workflow/scripts", workflow / "scripts")
+    monkeypatch.setattr(code_version, "LIBRARY", workflow / "sgaplus")
+    monkeypatch.setattr(code_version, "SCRIPTS", workflow / "scripts")
+    for script, names in called.items():
+        before = code_version.of_script(script)
+        own = set(code_version.reached(workflow / "scripts" / f"{script}.py"))
+        for module, name in sorted(dict(names & own).items()):
+            path = workflow.joinpath(*module.split(".")).with_suffix(".py")
+            text = path.read_text()
+            path.write_text(with_line(text, name, '"""Other words."""'))
+            assert code_version.of_script(script) == before, (script, module, name)
+            path.write_text(with_line(text, name, "changed = True"))
+            assert code_version.of_script(script) != before, (script, module, name)
+            path.write_text(text)
+
+
+def with_line(text: str, name: str, line: str) -> str:
+    """A module with a line before the last statement of one of its definitions."""
+    (node,) = (node for node in ast.parse(text).body if getattr(node, "name", "") == name)
+    last = node.body[-1]
+    start = min([last.lineno, *(decorator.lineno for decorator in getattr(last, "decorator_list", []))])
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[: start - 1], f"{' ' * last.col_offset}{line}\n", *lines[start - 1 :]])
+
+
+def test_comments_docstrings_layout_and_dates_make_nothing_anew(finished, snakemake):
+    """As an update would bring them, to every file of the library, the scripts, the rules and the models."""
+    before = {path: path.read_text() for path in (finished / "workflow").rglob("*") if path.suffix in (".py", ".smk")}
+    for path, text in before.items():
+        more = '\n"""A text that nobody reads."""\n' if path.suffix == ".py" else "\n"
+        path.write_text(f"# a comment\n{text}{more}")
+    for path in (finished / "workflow/models").iterdir():
+        path.touch()
+    try:
+        assert "Nothing to be done" in snakemake(finished, "-n", *CONFIG).stdout
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def test_plumbing_makes_nothing_anew(finished, snakemake):
+    with (
+        edited(finished / LIBRARY / "errors.py", "Did you mean", "Perhaps"),
+        edited(finished / LIBRARY / "files.py", "no room left on this disk", "this disk is full"),
+        edited(finished / LIBRARY / "refinement.py", 'unit="image-step"', 'unit="step"'),
+        edited(finished / LIBRARY / "refinement.py", "the loss stopped being finite", "the loss is not finite"),
+    ):
+        assert "Nothing to be done" in snakemake(finished, "-n", *CONFIG).stdout
+
+
+def test_how_a_job_is_run_makes_nothing_anew(finished, snakemake):
+    changed = {
+        "refinement": TINY["refinement"] | {"memory_mb": 600, "threads": 2},
+        "training": TINY["training"] | {"save_minutes": 1, "cache_mb": 10, "workers": 1, "threads": 2},
+    }
+    write_config(finished, changed)
+    try:
+        jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
+    finally:
+        write_config(finished)
+    # the configuration is a part of what describes a run
+    assert all(job.startswith("Saving the effective configuration") for job in jobs)
+
+
+def test_a_change_of_the_arithmetic_makes_anew_what_it_touches(finished, snakemake):
+    with edited(finished / LIBRARY / "curves.py", "PchipInterpolator", "CubicSpline"):
+        jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
+    assert any(job.startswith("Making table bd_kodak") for job in jobs)
+    assert not any(job.startswith(("Refining", "Training", "Reading")) for job in jobs)
+    with edited(finished / LIBRARY / "rounding.py", "return self.a * torch.logit(d)", "return torch.logit(d)"):
+        jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
+    assert any(job.startswith("Refining") for job in jobs)
+    assert not any(job.startswith(("Training", "Reading")) for job in jobs)
+
+
+def test_new_training_code_trains_nothing_anew_and_says_so_in_one_line(finished, snakemake):
+    with edited(finished / LIBRARY / "training.py", "MIDDLE_GRAY = 0.45", "MIDDLE_GRAY = 0.5"):
+        printed = snakemake(finished, "-n", *CONFIG).stdout
+    assert "Nothing to be done" in printed
+    (line,) = (line for line in printed.splitlines() if "Trained by another version" in line)
+    assert "kept: high, low. To train one anew, delete its folder, such as results/tiny/models/high" in line
+
+
+def test_a_changed_recipe_is_said_in_the_plan_and_trained_and_the_former_model_comes_back(finished, snakemake):
+    folder = finished / "results/tiny/models/high"
+    target = ("results/tiny/models/high/model.pth", *CONFIG)
+    before = (folder / "model.pth").read_bytes()
+    write_config(finished, {"models": TINY["models"] | {"high": TINY["models"]["high"] | {"steps": 12}}})
+    try:
+        planned = snakemake(finished, "-n", *target).stdout
+        assert "models.high: its recipe changed (steps 10 -> 12), so it is trained anew." in planned
+        assert started(planned) == ["Training high"]
+        snakemake(finished, *target)
+        assert (folder / "model.pth").read_bytes() != before
+    finally:
+        write_config(finished)
+    assert "trained before" in snakemake(finished, *target).stdout
+    assert (folder / "model.pth").read_bytes() == before
+
+
+OWN = """
+import torch
+from dataclasses import dataclass
+from sgaplus.rounding import TwoClass
+
+@dataclass(frozen=True)
+class Mine(TwoClass):
+    b: float = 2.0
+
+    def log_odds(self, d):
+        return self.b * torch.logit(d)
+"""
+PROBE = {
+    "run": "given",
+    "models": {"low": {"lmbda": 0.01, "path": "low.pth"}},
+    "refinement": TINY["refinement"] | {"precision": "float32"},
+    "experiments": {
+        "probe": {
+            **{"title": "A probe", "figure": "loss_curves", "dataset": "pictures", "models": ["low"]},
+            **{"methods": ["ste", "ssl"], "steps": [4], "targets": [0.01], "seeds": [0]},
+        }
+    },
+    "claims": {},
+}
+ROWS = "results/given/records/probe.parquet"
+
+
+def probe(**changes) -> dict:
+    return {"probe": PROBE["experiments"]["probe"] | changes}
+
+
+def methods(**changes) -> dict:
+    return TINY["methods"] | changes
+
+
+class Given:
+    """Two refinements under a model that was trained elsewhere, in a checkout of their own."""
+
+    def __init__(self, folder: Path, snakemake, models: Path) -> None:
+        self.folder, self.snakemake, self.models = checkout(folder), snakemake, models
+        paper = yaml.safe_load((folder / "config/config.yaml").read_text())
+        (folder / "config/config.yaml").write_text(yaml.safe_dump(paper | {"experiments": {}, "claims": {}}))
+        photographs(folder / "pictures")
+        self.take("low")
+        self.refined, self.losses = self.run()
+
+    def take(self, model: str) -> None:
+        """Put one of the models that were trained in the place of the one that is given."""
+        shutil.copy(self.models / model / "model.pth", self.folder / "low.pth")
+
+    def run(self, **changes) -> tuple[set[str], dict]:
+        """What is refined anew with top-level keys replaced, and the loss of every method, image and step."""
+        write_config(self.folder, PROBE | changes, "given.yaml")
+        printed = self.snakemake(self.folder, ROWS, "--cores", "2", "--configfile", "given.yaml").stdout
+        refined = set(re.findall(r"^low (.*?): +\d+%", printed.replace("\r", "\n"), re.MULTILINE))
+        table = records.read([self.folder / ROWS])
+        return refined, table.set_index(["method", "image", "step"])["method_loss"].to_dict()
+
+
+@pytest.fixture(scope="module")
+def given(finished, tmp_path_factory, snakemake) -> Given:
+    return Given(tmp_path_factory.mktemp("given"), snakemake, finished / "results/tiny/models")
+
+
+BOTH = {"ste, target 0.01, seed 0", "ssl, target 0.01, seed 0"}
+
+
+def test_what_is_asked_for_is_refined(given):
+    assert given.refined == BOTH
+    assert len(given.losses) == 2 * 4 * 3
+
+
+def test_other_targets_and_seeds_are_refined_beside_what_is_there(given):
+    refined, _ = given.run(experiments=probe(targets=[0.01, 0.02], seeds=[0, 1]))
+    every = {f"{m}, target {t}, seed {s}" for m in ("ste", "ssl") for t in ("0.01", "0.02") for s in (0, 1)}
+    assert refined == every - BOTH
+
+
+def test_another_precision_is_refined_anew(given):
+    refined, losses = given.run(refinement=PROBE["refinement"] | {"precision": "bfloat16"})
+    assert refined == BOTH
+    assert losses != given.losses
+
+
+def test_a_changed_method_is_refined_anew_alone_also_where_jobs_are_cut_otherwise_and_another_has_a_new_look(given):
+    refined, _ = given.run(
+        methods=methods(ste={"lr": 2.0e-4}, ssl={"label": "Mine", "color": "#123456"}),
+        refinement=PROBE["refinement"] | {"images_per_job": 2},
+    )
+    assert refined == {"ste, target 0.01, seed 0"}
+
+
+def test_another_model_under_the_same_name_is_refined_anew(given):
+    """Its records were once those of the model before."""
+    given.take("high")
+    try:
+        refined, losses = given.run()
+    finally:
+        given.take("low")
+    assert refined == BOTH
+    assert all(losses[key] != given.losses[key] for key in losses)
+
+
+def test_another_picture_under_the_same_name_is_refined_anew_and_no_other(given):
+    picture = given.folder / "pictures/gray.png"
+    kept = picture.read_bytes()
+    shutil.copy(given.folder / "pictures/dot.png", picture)
+    try:
+        refined, losses = given.run()
+    finally:
+        picture.write_bytes(kept)
+    assert refined == BOTH
+    assert {key[1] for key in losses if losses[key] != given.losses[key]} == {"gray"}
+
+
+def test_a_new_rounding_of_the_library_or_of_ones_own_costs_its_own_refinements_alone(given):
+    new = OWN.partition("\n\n")[2].replace("b: float = 2.0", 'name = "mine"\n    b: float = 2.0')
+    own = given.folder / "own.py"
+    own.write_text(OWN)
+    changes = {
+        "methods": methods(
+            mine={"label": "Mine", "rounding": "mine"},
+            own={"label": "Own", "rounding": "own.py:Mine", "parameters": {"b": 3}},
+        ),
+        "experiments": probe(methods=["ste", "ssl", "mine", "own"]),
+    }
+    with edited(given.folder / LIBRARY / "rounding.py", "def make(", f"{new}\n\ndef make("):
+        refined, _ = given.run(**changes)
+        assert refined == {"mine, target 0.01, seed 0", "own, target 0.01, seed 0"}
+        own.write_text(OWN.replace("self.b *", "2 * self.b *"))
+        refined, _ = given.run(**changes)
+        assert refined == {"own, target 0.01, seed 0"}
+
+
+def test_a_rounding_of_ones_own_that_is_none_stops_before_the_plan_with_one_line(given):
+    (given.folder / "own.py").write_text(OWN.replace("def log_odds", "def log_odd"))
+    changes = {"methods": methods(own={"label": "Own", "rounding": "own.py:Mine"})}
+    write_config(given.folder, PROBE | changes, "given.yaml")
+    printed = given.snakemake(given.folder, "-n", ROWS, "--configfile", "given.yaml", ok=False).stdout
+    assert "methods.own.rounding: own.py:Mine: lacks the method log_odds(self, d: Tensor)." in printed
+    assert "Building DAG" not in printed
+
+
+def test_back_where_it_began_nothing_is_refined_and_the_records_are_the_same(given):
+    assert given.run() == (set(), given.losses)
