@@ -216,7 +216,7 @@ def noise():
 
 def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'workflow'}"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("state_*.pth")):
         assert process.poll() is None, process.stderr.read()

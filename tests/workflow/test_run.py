@@ -139,9 +139,9 @@ def test_a_job_that_was_killed_goes_on_with_the_refinement_that_it_was_at(again,
     """As if killed before its last refinement: what it had done is kept, its outputs are not there."""
     part = again / "results/again/refinements/pictures/low/part0_chunk0.parquet"
     before = records.read([part])
-    uniform = set(before.loc[before["variant"] == "uniform", "true_loss"])
+    uniform = set(before.loc[before["variant"] == "uniform", "seconds"])
     kept = list((again / "results/again/refinements/kept").glob("*.parquet"))
-    last = [path for path in kept if set(records.read([path])["true_loss"]) <= uniform]
+    last = [path for path in kept if set(records.read([path])["seconds"]) <= uniform]
     assert len(last) == before["image"].nunique()
     for path in (*last, part):
         path.unlink()
