@@ -82,8 +82,8 @@ def trained(photograph):
     """CompressAI's model of different N and M, trained for a second or two on smooth pictures."""
     import torch
 
-    from sgaplus.recipe import Recipe
-    from sgaplus.training import train
+    from sgaplus.training.recipe import Recipe
+    from sgaplus.training.trainer import train
 
     size = {"N": 8, "M": 12, "steps": 150, "batch_size": 8, "crop": 64}
     recipe = Recipe(0.05, **size, lr=2e-3, warmup_steps=10, latent_gain=10.0, precision="float32")
@@ -98,8 +98,8 @@ def trained(photograph):
 @pytest.fixture(scope="session")
 def codec(trained):
     """The same model as a frozen codec."""
-    from sgaplus.codec import Codec
-    from sgaplus.hyperprior import Hyperprior
+    from sgaplus.codec.frozen import Codec
+    from sgaplus.codec.hyperprior import Hyperprior
 
     return Codec(Hyperprior.of(trained.state_dict()))
 

@@ -18,7 +18,7 @@ import torch
 import yaml
 
 from sgaplus import records
-from sgaplus.hyperprior import load_state, weights_sha256
+from sgaplus.codec.hyperprior import load_state, weights_sha256
 
 from .cluster import Cluster, wait_until
 

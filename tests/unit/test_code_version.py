@@ -249,8 +249,8 @@ def test_a_relative_import_is_refused_since_it_would_not_be_followed(library):
 
 
 def test_the_version_does_not_depend_on_where_the_library_lies(tmp_path, monkeypatch):
-    here = code_version.of(code_version.LIBRARY / "refinement.py", "refine")
+    here = code_version.of(code_version.LIBRARY / "refinement" / "engine.py", "refine")
     copied = tmp_path / "sgaplus"
     shutil.copytree(code_version.LIBRARY, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code_version, "LIBRARY", copied)
-    assert code_version.of(copied / "refinement.py", "refine") == here
+    assert code_version.of(copied / "refinement" / "engine.py", "refine") == here

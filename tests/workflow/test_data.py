@@ -17,9 +17,9 @@ import torch
 import yaml
 from PIL import Image
 
-from sgaplus import manifest
-from sgaplus.hyperprior import load_state
-from sgaplus.images import read_index
+from sgaplus.codec.hyperprior import load_state
+from sgaplus.data import manifest
+from sgaplus.data.images import read_index
 
 from ..server import cut, fail, serving
 from ..unit.test_shards import encoded, inner

@@ -13,7 +13,8 @@ import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, ResourceSettings
 
-from sgaplus import code_version, records, rounding_source
+from sgaplus import code_version, records
+from sgaplus.refinement import rounding_source
 
 from .conftest import CONFIG, REPOSITORY, TINY, checkout, edited, photographs, started, write_config
 
@@ -115,8 +116,8 @@ def test_plumbing_makes_nothing_anew(finished, snakemake):
     with (
         edited(finished / LIBRARY / "errors.py", "Did you mean", "Perhaps"),
         edited(finished / LIBRARY / "files.py", "no room left on this disk", "this disk is full"),
-        edited(finished / LIBRARY / "refinement.py", 'unit="image-step"', 'unit="step"'),
-        edited(finished / LIBRARY / "refinement.py", "the loss stopped being finite", "the loss is not finite"),
+        edited(finished / LIBRARY / "refinement/engine.py", 'unit="image-step"', 'unit="step"'),
+        edited(finished / LIBRARY / "refinement/engine.py", "the loss stopped being finite", "the loss is not finite"),
     ):
         assert "Nothing to be done" in snakemake(finished, "-n", *CONFIG).stdout
 
@@ -136,18 +137,20 @@ def test_how_a_job_is_run_makes_nothing_anew(finished, snakemake):
 
 
 def test_a_change_of_the_arithmetic_makes_anew_what_it_touches(finished, snakemake):
-    with edited(finished / LIBRARY / "curves.py", "PchipInterpolator", "CubicSpline"):
+    with edited(finished / LIBRARY / "analysis/rd_curves.py", "PchipInterpolator", "CubicSpline"):
         jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
     assert any(job.startswith("Making table bd_kodak") for job in jobs)
     assert not any(job.startswith(("Refining", "Training", "Reading")) for job in jobs)
-    with edited(finished / LIBRARY / "rounding.py", "return self.a * torch.logit(d)", "return torch.logit(d)"):
+    with edited(
+        finished / LIBRARY / "refinement/rounding.py", "return self.a * torch.logit(d)", "return torch.logit(d)"
+    ):
         jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
     assert any(job.startswith("Refining") for job in jobs)
     assert not any(job.startswith(("Training", "Reading")) for job in jobs)
 
 
 def test_new_training_code_trains_nothing_anew_and_says_so_in_one_line(finished, snakemake):
-    with edited(finished / LIBRARY / "training.py", "MIDDLE_GRAY = 0.45", "MIDDLE_GRAY = 0.5"):
+    with edited(finished / LIBRARY / "training/trainer.py", "MIDDLE_GRAY = 0.45", "MIDDLE_GRAY = 0.5"):
         printed = snakemake(finished, "-n", *CONFIG).stdout
     assert "Nothing to be done" in printed
     (line,) = (line for line in printed.splitlines() if "Trained by another version" in line)
@@ -174,7 +177,7 @@ def test_a_changed_recipe_is_said_in_the_plan_and_trained_and_the_former_model_c
 OWN = """
 import torch
 from dataclasses import dataclass
-from sgaplus.rounding import TwoClass
+from sgaplus.refinement.rounding import TwoClass
 
 @dataclass(frozen=True)
 class Mine(TwoClass):
@@ -297,7 +300,7 @@ def test_a_new_rounding_of_the_library_or_of_ones_own_costs_its_own_refinements_
         ),
         "experiments": probe(methods=["ste", "ssl", "mine", "own"]),
     }
-    with edited(given.folder / LIBRARY / "rounding.py", "def make(", f"{new}\n\ndef make("):
+    with edited(given.folder / LIBRARY / "refinement/rounding.py", "def make(", f"{new}\n\ndef make("):
         refined, _ = given.run(**changes)
         assert refined == {"mine, target 0.01, seed 0", "own, target 0.01, seed 0"}
         own.write_text(OWN.replace("self.b *", "2 * self.b *"))

@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from sgaplus import records
-from sgaplus.hyperprior import load_state
+from sgaplus.codec.hyperprior import load_state
 
 from .conftest import PAPER, TINY, checkout, environment, photographs, write_config
 

@@ -18,9 +18,9 @@ import yaml
 from PIL import Image
 
 from sgaplus import records
-from sgaplus.bitstream import Coder
-from sgaplus.codec import Codec
-from sgaplus.hyperprior import load_state
+from sgaplus.codec.bitstream import Coder
+from sgaplus.codec.frozen import Codec
+from sgaplus.codec.hyperprior import load_state
 
 from .conftest import CONFIG, PAPER, TINY, checkout, photographs, started, write_config
 

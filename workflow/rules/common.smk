@@ -6,11 +6,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from sgaplus import code_version
-from sgaplus import config as settings
-from sgaplus import datasets as data_sets
-from sgaplus import inventory, manifest, recipe, rounding_source, stale_lock
+from sgaplus import code_version, stale_lock
+from sgaplus.config import needed, settings
+from sgaplus.data import datasets as data_sets
+from sgaplus.data import inventory, manifest
 from sgaplus.errors import SgaplusError
+from sgaplus.refinement import rounding_source
+from sgaplus.training import recipe
 
 try:
     MANIFEST = manifest.read()
@@ -71,7 +73,7 @@ RECORDS = [
     for chunk in range(CHUNKS[dataset])
 ]
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
-OPTIONAL = inventory.optional(config, DATA)
+OPTIONAL = needed.optional(config, DATA)
 DATASET_FILES = {
     name: f"{RUN}/datasets/{name}.csv"
     for name in config["datasets"]

@@ -2,7 +2,7 @@
 
 import sys
 
-from sgaplus.cli import main
+from sgaplus.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,7 +18,8 @@ from pathlib import Path
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parent / "scripts"
 PLUMBING = frozenset(
-    f"sgaplus.{name}" for name in ("errors", "files", "logs", "meter", "provenance", "code_version", "rounding_source")
+    f"sgaplus.{name}"
+    for name in ("errors", "files", "logs", "meter", "provenance", "code_version", "refinement.rounding_source")
 )
 """Modules that decide no result: words for the user, writing of files, measuring of costs, and this one."""
 

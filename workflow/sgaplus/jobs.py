@@ -18,21 +18,21 @@ logger = logging.getLogger("sgaplus")
 
 def download(key: str, output: str) -> None:
     """Have a file of the manifest in its place."""
-    from sgaplus import downloads, manifest
+    from sgaplus.data import downloads, manifest
 
     downloads.fetch(manifest.named(manifest.read(), "key", key), output)
 
 
 def download_model(model: Mapping[str, Any], output: str) -> None:
     """Have the weights of a model in their place."""
-    from sgaplus import downloads
+    from sgaplus.data import downloads
 
     downloads.fetch_weights(model["url"], output, model.get("sha256"))
 
 
 def unpack(folder: str, archive: str, output: str) -> None:
     """Verify an archive of the manifest, and unpack its images into a folder."""
-    from sgaplus import archives, images, manifest
+    from sgaplus.data import archives, images, manifest
 
     row = manifest.named(manifest.read(), "folder", folder)
     manifest.verify(row, archive)
@@ -46,7 +46,7 @@ def pack_shards(
     """Verify the user's own copy of an archive of the manifest, and pack its images into shards."""
     from tqdm import tqdm
 
-    from sgaplus import datasets, manifest, shards
+    from sgaplus.data import datasets, manifest, shards
 
     row = manifest.named(manifest.read(), "folder", folder)
     archive = datasets.archive_of(sources, row, default)
@@ -59,7 +59,7 @@ def index_dataset(source: dict[str, Any], data_folder: str, parts: Mapping[str, 
     """Write the index of a data set's images."""
     from tqdm import tqdm
 
-    from sgaplus import datasets, images
+    from sgaplus.data import datasets, images
 
     def progress(files: list[Path]) -> tqdm:
         return tqdm(files, desc=Path(output).stem, unit="image", mininterval=1)
@@ -71,7 +71,7 @@ def index_dataset(source: dict[str, Any], data_folder: str, parts: Mapping[str, 
 
 def list_datasets(sources: Mapping[str, Any], data_folder: str, indexes: Mapping[str, str], output: str) -> None:
     """Print the table of data sets, and write it; ``indexes`` are those to list as ready, by name."""
-    from sgaplus import inventory
+    from sgaplus.data import inventory
 
     states = [inventory.state(name, sources, indexes.get(name), Path(data_folder)) for name in sources]
     inventory.write_states(states, output)
@@ -96,10 +96,11 @@ def train_model(
     """
     import torch
 
-    from sgaplus import devices, images
-    from sgaplus.hyperprior import save_state, weights_sha256
-    from sgaplus.recipe import Recipe
-    from sgaplus.training import Supervision, train, write_metrics
+    from sgaplus import devices
+    from sgaplus.codec.hyperprior import save_state, weights_sha256
+    from sgaplus.data import images
+    from sgaplus.training.recipe import Recipe
+    from sgaplus.training.trainer import Supervision, train, write_metrics
 
     torch.set_num_threads(threads)
     folder = Path(outputs["model"]).parent
@@ -152,7 +153,8 @@ def bundle_models(
     """Write models to give away into the folder of ``output``, with their card, and print their curve."""
     import torch
 
-    from sgaplus import bundle, images
+    from sgaplus.data import images
+    from sgaplus.training import bundle
 
     torch.set_num_threads(threads)
     files = {name: {"model": m, "metrics": t} for name, m, t in zip(names, models, metrics, strict=True)}
@@ -163,7 +165,7 @@ def bundle_models(
 
 def check_model(path: str, output: str) -> None:
     """Bring a model that was trained elsewhere into the run, after checking that it is one."""
-    from sgaplus.hyperprior import load_state, save_state
+    from sgaplus.codec.hyperprior import load_state, save_state
 
     save_state(load_state(path), output)
 
@@ -202,10 +204,12 @@ def refine_chunk(
     """
     import torch
 
-    from sgaplus import devices, images, records, streams
-    from sgaplus.chunk import Chunk, Engine
-    from sgaplus.config import Refinement
-    from sgaplus.kept import Store
+    from sgaplus import devices, records
+    from sgaplus.codec import bitstream_archive
+    from sgaplus.data import images
+    from sgaplus.refinement.chunk import Chunk, Engine
+    from sgaplus.refinement.kept import Store
+    from sgaplus.refinement.task import Refinement
 
     torch.set_num_threads(threads)
     engine = Engine(model, devices.resolve(device), options["precision"])
@@ -214,7 +218,7 @@ def refine_chunk(
         engine, model_lmbda, members, Store(Path(kept)), options["record_every"], options["memory_mb"] * 10**6, failed
     )
     done = [work.refine(Refinement(**refinement)) for refinement in refinements]
-    streams.write({name: data for _, archive in done for name, data in archive.items()}, outputs["streams"])
+    bitstream_archive.write({name: data for _, archive in done for name, data in archive.items()}, outputs["streams"])
     records.write([row for rows, _ in done for row in rows], outputs["records"])
 
 
@@ -229,7 +233,7 @@ def draw_figure(
     records: str | None, experiment: Mapping[str, Any], methods: Mapping[str, Any], outputs: list[str]
 ) -> None:
     """Draw an experiment's figure."""
-    from sgaplus import figures
+    from sgaplus.artifacts import figures
 
     figures.draw(records, experiment, methods, outputs)
 
@@ -252,26 +256,29 @@ def draw_qualitative(
         experiment: The experiment's entry.
         outputs: File names, such as one PDF and one PNG.
     """
-    from sgaplus import figures, images, qualitative, streams
-    from sgaplus.bitstream import Coder
-    from sgaplus.codec import Codec
+    from sgaplus.analysis import comparison
+    from sgaplus.artifacts import figures
+    from sgaplus.codec import bitstream_archive
+    from sgaplus.codec.bitstream import Coder
+    from sgaplus.codec.frozen import Codec
+    from sgaplus.data import images
     from sgaplus.records import read
 
-    original = qualitative.named(images.read_index(index), experiment["image"]).read()
-    base, refined = qualitative.pair(read([records]), experiment)
-    name = streams.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment["image"])
-    data = streams.find(name, [path for path in archives if Path(path).parent.name == refined["model"]])
+    original = comparison.named(images.read_index(index), experiment["image"]).read()
+    base, refined = comparison.pair(read([records]), experiment)
+    name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment["image"])
+    data = bitstream_archive.find(name, [path for path in archives if Path(path).parent.name == refined["model"]])
     pictures = {
         "Original": original,
-        qualitative.caption("Base model", base): qualitative.unrefined(Codec.load(models[base["model"]]), original),
-        qualitative.caption("Refined", refined): Coder(Codec.load(models[refined["model"]])).decode(data, name)[0],
+        comparison.caption("Base model", base): comparison.unrefined(Codec.load(models[base["model"]]), original),
+        comparison.caption("Refined", refined): Coder(Codec.load(models[refined["model"]])).decode(data, name)[0],
     }
     figures.draw_pictures(pictures, experiment.get("crop"), outputs)
 
 
 def draw_training(metrics: Mapping[str, str], outputs: list[str]) -> None:
     """Draw the training curves of models."""
-    from sgaplus import figures
+    from sgaplus.artifacts import figures
 
     figures.draw_training(metrics, outputs)
 
@@ -280,7 +287,7 @@ def make_table(
     records: str, experiment: Mapping[str, Any], methods: Mapping[str, Any], outputs: Mapping[str, str]
 ) -> None:
     """Make an experiment's table."""
-    from sgaplus import tables
+    from sgaplus.artifacts import tables
     from sgaplus.records import read
 
     labels = {name: method["label"] for name, method in methods.items()}
@@ -297,7 +304,7 @@ def judge_claims(
     outputs: Mapping[str, str],
 ) -> None:
     """Judge every claim, print the verdicts and write them."""
-    from sgaplus import claims as paper
+    from sgaplus.artifacts import claims as paper
     from sgaplus.records import read
 
     rows = {name: read([path]) for name, path in records.items()}
@@ -313,14 +320,14 @@ def judge_claims(
 
 def sum_up_costs(benchmarks: str, outputs: Mapping[str, str]) -> None:
     """Write the table of what the jobs of each rule cost."""
-    from sgaplus import benchmarked
+    from sgaplus.artifacts import run_cost
 
-    benchmarked.write(benchmarked.summarise(benchmarks), outputs["csv"], outputs["md"], outputs["html"])
+    run_cost.write(run_cost.summarise(benchmarks), outputs["csv"], outputs["md"], outputs["html"])
 
 
 def describe_run(config: Mapping[str, Any], records: Sequence[str], outputs: Mapping[str, str]) -> None:
     """Save the effective configuration, and what made the run, for programs and for the report."""
-    from sgaplus import run_description
+    from sgaplus.artifacts import run_description
 
     plain = json.loads(json.dumps(config))
     with replacing(outputs["config"]) as temporary:

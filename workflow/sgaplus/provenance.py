@@ -8,11 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 from sgaplus import __version__
+from sgaplus.paths import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (
     *("torch", "torchvision", "compressai", "numpy", "scipy", "pandas", "pyarrow", "pillow", "matplotlib"),
     *("bjontegaard", "snakemake"),

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sgaplus.analysis import comparison
+from sgaplus.codec.bitstream import Coder
+from sgaplus.codec.frozen import Latents, as_tensor, pad
+from sgaplus.data.images import IndexedImage
+from sgaplus.errors import ConfigError
+
+EXPERIMENT = {"image": "fence", "models": ["middle", "low", "high"], "steps": [5, 10]}
+LMBDAS = {"low": 0.001, "middle": 0.01, "high": 0.04}
+
+
+def row(model: str, step: int, bpp: float, psnr: float, target: float = 0.001, image: str = "fence") -> dict:
+    same = {"dataset": "photos", "image": image, "method": "ssl", "variant": "ssl", "seed": 0}
+    lmbdas = {"model": model, "model_lmbda": LMBDAS[model], "target_lmbda": target}
+    return same | lmbdas | {"step": step, "bpp": bpp, "psnr": psnr}
+
+
+BASE = [row("low", 0, 0.100, 27.0), row("low", 10, 0.09, 29.0), row("low", 0, 0.05, 35.0, image="sky")]
+
+
+def test_the_best_that_is_no_dearer_is_compared_with_the_lowest_base_model():
+    affordable = [row("middle", 10, 0.095, 27.5), row("high", 10, 0.101, 27.7)]
+    others = [
+        row("middle", 10, 0.110, 28.5, 0.0025),  # too dear
+        row("middle", 5, 0.100, 29.0),  # not the end
+        row("high", 10, 0.080, 30.0, image="sky"),  # another image
+    ]
+    base, refined = comparison.pair(pd.DataFrame(BASE + affordable + others), EXPERIMENT)
+    assert (base["model"], base["step"], base["psnr"]) == ("low", 0, 27.0)
+    assert (refined["model"], refined["psnr"]) == ("high", 27.7)
+
+
+def test_where_all_are_dearer_the_cheapest_is_shown():
+    dear = [row("middle", 10, 0.2, 29.0), row("high", 10, 0.15, 28.0)]
+    _, refined = comparison.pair(pd.DataFrame(BASE + dear), EXPERIMENT)
+    assert refined["model"] == "high"
+
+
+def test_an_image_that_the_data_set_lacks_is_refused_and_the_right_one_suggested():
+    members = [IndexedImage("fence", "fence.png", "", 0, 0, 1, 1)]
+    assert comparison.named(members, "fence") is members[0]
+    with pytest.raises(ConfigError, match=r"no image 'fense'\. Did you mean 'fence'\?"):
+        comparison.named(members, "fense")
+
+
+def test_the_base_model_shows_what_its_bitstream_decodes_to(codec, photograph):
+    picture = photograph(96, 80).pixels
+    height, width = picture.shape[:2]
+    latents = codec.analyse(pad(as_tensor(picture))[None])
+    coder = Coder(codec)
+    decoded, _ = coder.decode(coder.encode(Latents(latents.y[0], latents.z[0]), width, height))
+    shown = comparison.unrefined(codec, picture)
+    assert shown.shape == picture.shape
+    assert np.array_equal(shown, decoded)
+
+
+def test_the_caption_says_what_it_costs_and_how_good_it_is():
+    base, refined = (pd.Series(row(model, step, 0.0804, 27.081, 0.0025)) for model, step in (("low", 0), ("high", 10)))
+    assert comparison.caption("Base model", base) == "Base model, λ = 0.001\n0.080 bpp, 27.08 dB"
+    assert comparison.caption("Refined", refined) == "Refined, λ = 0.04, target 0.0025\n0.080 bpp, 27.08 dB"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sgaplus.analysis import selection
+from sgaplus.errors import ConfigError
+from tests.synthetic import HEIGHT, WIDTH, refined
+
+
+def test_the_base_model_counts_each_image_once():
+    assert len(selection.base_model(refined(("sga", "ssl"), images=2, seeds=(0, 1)))) == 2
+
+
+def test_swept_parameters_become_columns_wherever_they_are_recorded():
+    records = refined(("ssl",), images=1, sweep={"a": [1.0, 2.3, 5.0], "tau_max": [0.5, 1.0]})
+    found = selection.with_swept(records, {"a": [1, 2.3], "tau_max": [1]})
+    assert set(found["a"]) == {1.0, 2.3}
+    assert set(found["tau_max"]) == {1.0}
+    assert found["a"].tolist() == [{"ssl": 2.3, "ssl_a1": 1.0}[variant] for variant in found["variant"]]
+
+
+def test_changes_are_from_the_base_model_of_the_same_image_and_model():
+    records = refined(("ssl",), lmbdas=(0.001, 0.01), images=3)
+    rows = selection.at_step(records, 500)
+    found = selection.changes(rows, records, ["bpp"]).set_index(["model", "image"])["bpp"]
+    keys = ["model", "image"]
+    expected = rows.set_index(keys)["bpp"] - selection.at_step(records, 0).set_index(keys)["bpp"]
+    np.testing.assert_allclose(found, expected[found.index])
+
+
+def test_means_of_an_image_are_over_its_seeds():
+    records = selection.at_step(refined(("ssl",), images=2, seeds=(0, 1)), 500)
+    values = selection.by_image(records, ["method"], "true_loss")
+    assert values.shape == (2, 1)
+    assert values.loc["image01", "ssl"] == pytest.approx(records[records["image"] == "image01"]["true_loss"].mean())
+
+
+def test_the_actual_rate_is_that_of_the_bitstream():
+    rows = selection.at_step(refined(images=2), 2000)
+    actual = selection.with_rate(rows, "actual")
+    np.testing.assert_allclose(actual["bpp"], 8 * rows["bytes"].astype(float) / (WIDTH * HEIGHT))
+    assert selection.with_rate(rows, "estimated") is rows
+
+
+def test_a_bitstream_that_was_not_written_is_named():
+    rows = selection.at_step(refined(images=2), 500)
+    with pytest.raises(ConfigError, match=r"bitrate: actual needs .* after \[500\] steps"):
+        selection.with_rate(rows, "actual")
+    with pytest.raises(ConfigError, match="bitrate: actual"):
+        selection.with_rate(rows.drop(columns="bytes"), "actual")

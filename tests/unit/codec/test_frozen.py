@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sgaplus.codec import frozen as codec_module
+from sgaplus.codec.frozen import Batch, Latents, pad, padded_size
+
+
+@pytest.mark.parametrize(("size", "padded"), [((1, 1), (64, 64)), ((64, 128), (64, 128)), ((65, 127), (128, 128))])
+def test_padding_reaches_the_next_multiples_of_64(size, padded, picture):
+    image = picture(*size)
+    assert padded_size(*size) == padded
+    assert pad(image).shape == (3, *padded)
+
+
+def test_padding_repeats_the_last_row_and_column(picture):
+    image = picture(70, 90)
+    padded = pad(image)
+    torch.testing.assert_close(padded[:, :70, :90], image, atol=0, rtol=0)
+    assert (padded[:, 70:, :90] == image[:, -1:, :]).all()
+    assert (padded[:, :70, 90:] == image[:, :, -1:]).all()
+
+
+def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trained, picture):
+    """With rounding as in a bitstream, ours is CompressAI's own forward pass."""
+    image = picture(128, 192)
+    batch = Batch.of([image])
+    measured = codec.measure(batch, codec.analyse(batch.x))
+    with torch.no_grad():
+        out = trained(image[None])
+    pixels = 128 * 192
+    for ours, name in ((measured.bpp_y, "y"), (measured.bpp_z, "z")):
+        torch.testing.assert_close(ours[0], -torch.log2(out["likelihoods"][name]).sum() / pixels)
+    mse = 255**2 * (out["x_hat"].clamp(0, 1) - image).square().mean()
+    torch.testing.assert_close(measured.mse[0], mse)
+
+
+def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, trained, picture):
+    """The rounded latents are those of CompressAI's bitstream, and its length is about the estimate."""
+    image = picture(192, 256)
+    batch = Batch.of([image])
+    rounded = codec.round(codec.analyse(batch.x))
+    coded = trained.compress(image[None])
+    z_hat = trained.entropy_bottleneck.decompress(coded["strings"][1], coded["shape"])
+    torch.testing.assert_close(rounded.z, z_hat)
+    with torch.no_grad():
+        decoded = trained.decompress(coded["strings"], coded["shape"])["x_hat"]
+        torch.testing.assert_close(codec.synthesise(rounded.y).clamp(0, 1), decoded)
+
+
+def test_padding_counts_as_rate_but_not_as_pixels_or_distortion(codec, picture):
+    image = picture(100, 150)
+    batch = Batch.of([image])
+    latents = codec.analyse(batch.x)
+    measured = codec.measure(batch, latents)
+    rounded = codec.round(latents)
+    x_hat = codec.synthesise(rounded.y).clamp(0, 1)[0, :, :100, :150]
+    torch.testing.assert_close(measured.mse[0], 255**2 * (x_hat - image).square().mean())
+    scales, means = codec.entropy_parameters(rounded.z)
+    torch.testing.assert_close(measured.bpp_y[0], codec.bits_y(rounded.y, scales, means)[0] / (100 * 150))
+
+
+def test_images_of_one_padded_size_share_a_batch_without_touching_each_other(codec, picture):
+    images = [picture(100, 150, 1), picture(128, 192, 2), picture(65, 129, 3)]
+    together = Batch.of(images)
+    measured = codec.measure(together, codec.analyse(together.x))
+    for i, image in enumerate(images):
+        alone = Batch.of([image])
+        single = codec.measure(alone, codec.analyse(alone.x))
+        torch.testing.assert_close(measured.bpp[i], single.bpp[0], rtol=1e-4, atol=0)
+        torch.testing.assert_close(measured.mse[i], single.mse[0], rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("strip", [1, 3, 8, 100])
+def test_strips_change_nothing_but_the_order_of_sums(codec, picture, strip):
+    batch = Batch.of([picture(300, 100), picture(310, 128, 1)])
+    whole = codec.analyse(batch.x)
+    cut = codec.analyse(batch.x, strip)
+    torch.testing.assert_close(cut.y, whole.y, rtol=1e-4, atol=1e-5)
+    gradients = []
+    for rows in (None, strip):
+        y = whole.y.detach().clone().requires_grad_()
+        distortion = codec.distortion(batch, y, rows)
+        distortion.sum().backward()
+        gradients.append((distortion.detach(), y.grad))
+    torch.testing.assert_close(gradients[1][0], gradients[0][0], rtol=1e-5, atol=0)
+    torch.testing.assert_close(gradients[1][1], gradients[0][1], rtol=1e-3, atol=1e-4 * gradients[0][1].abs().max())
+
+
+def test_one_row_less_of_halo_would_not_do(codec, picture, monkeypatch):
+    batch = Batch.of([picture(192, 64)])
+    y = codec.analyse(batch.x).y
+    exact = codec.distortion(batch, y)
+    monkeypatch.setattr(codec_module, "HALO", 0)
+    assert not torch.allclose(codec.distortion(batch, y, 2), exact, rtol=1e-5)
+
+
+def test_rounding_keeps_the_offsets_of_the_bitstream(codec):
+    latents = Latents(torch.randn(1, 12, 8, 8) * 4, torch.randn(1, 8, 2, 2) * 4)
+    rounded = codec.round(latents)
+    steps = rounded.z - codec.medians
+    torch.testing.assert_close(steps, steps.round(), atol=1e-5, rtol=0)
+    _, means = codec.entropy_parameters(rounded.z)
+    steps = rounded.y - means
+    torch.testing.assert_close(steps, steps.round(), atol=1e-5, rtol=0)
+
+
+def test_no_gradient_reaches_the_weights(codec, picture):
+    batch = Batch.of([picture(64, 64)])
+    y = codec.analyse(batch.x).y.requires_grad_()
+    codec.distortion(batch, y).sum().backward()
+    assert y.grad is not None
+    assert all(weight.grad is None for weight in codec.model.parameters())
+
+
+def test_estimated_bits_are_those_of_the_closed_form(codec):
+    """A Gaussian of known scale, integrated over the unit interval around its mean."""
+    zero = torch.zeros(1, 12, 4, 4)
+    scale = 2.0
+    bits = codec.bits_y(zero, torch.full_like(zero, scale), zero)
+    probability = math.erf(0.5 / scale / math.sqrt(2))
+    assert bits.item() == pytest.approx(-math.log2(probability) * zero.numel(), rel=1e-5)

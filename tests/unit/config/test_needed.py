@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from sgaplus.config import needed
+from tests.unit.data.test_datasets import published  # noqa: F401 (a fixture)
+
+
+def test_what_is_used_is_used_with_its_parts(folder):
+    config = {
+        "datasets": {
+            "photos": {"manifest": "photos"},
+            "big": {"manifest": "big"},
+            "train": {"parts": ["photos", "big"]},
+            "test": {"path": "test"},
+        },
+        "training": {"evaluate_on": "test"},
+        "models": {"low": {"dataset": "train"}},
+        "experiments": {"figure": {"dataset": "photos"}, "other": {}},
+    }
+    assert needed.used(config) == {"photos", "big", "train", "test"}
+    assert needed.optional(config, folder) == set()
+    config["models"]["low"]["path"] = "low.pth"
+    assert needed.used(config) == {"photos"}
+    assert needed.optional(config, folder) == {"big", "train"}
+    (folder / "big").mkdir()
+    (folder / "big" / "big.tar").write_bytes(b"tar")
+    assert needed.optional(config, folder) == set()

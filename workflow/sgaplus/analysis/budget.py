@@ -1,0 +1,58 @@
+"""How near a refinement comes to a reference, and in what time: the true loss that its steps and seconds buy.
+
+The reference is the method ``against`` of an experiment after the most steps, on the same images and
+models. Losses of different models differ far more than methods do, so what is averaged over models is
+the excess over the reference in %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sgaplus.analysis.bootstrap import Estimate, of_means
+from sgaplus.analysis.selection import at_step, by_image
+
+
+def reference(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of the method ``against`` after the most steps."""
+    return at_step(records[records["method"] == experiment["against"]], max(experiment["steps"]))
+
+
+def excess(rows: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Estimate]:
+    """True loss above that of a reference in %, by model in the order of lambda, and under "" their mean.
+
+    Args:
+        rows: Rows of one method after one step count; seeds and targets of an image are averaged.
+        reference: The same images and models.
+
+    Returns:
+        Ratios of means over images, with their intervals.
+    """
+    by = ["model_lmbda", "model"]
+    own, theirs = (by_image(part, by, "true_loss") for part in (rows, reference))
+    losses = np.stack([own, theirs[own.columns]], axis=-1)  # (images, models, 2)
+    names = own.columns.get_level_values("model")
+    found = {name: of_means(losses[:, k], _percent) for k, name in enumerate(names)}
+    return found | {"": of_means(losses, lambda means: _percent(means).mean(axis=1))}
+
+
+def _percent(losses: np.ndarray) -> np.ndarray:
+    """The first of two losses above the second, (..., 2) -> (...)."""
+    return 100 * (losses[..., 0] / losses[..., 1] - 1)
+
+
+def seconds(rows: pd.DataFrame) -> float:
+    """Mean time per image of rows."""
+    return float((rows["seconds"] / rows["batch"]).mean())
+
+
+def course(records: pd.DataFrame, experiment: Mapping[str, Any], method: str) -> pd.DataFrame:
+    """A method's way: ``seconds`` per image, and its mean excess as ``value``, ``low`` and ``high``, by step from 1."""
+    end = reference(records, experiment)
+    own = records[(records["method"] == method) & records["step"].between(1, max(experiment["steps"]))]
+    ways = {step: {"seconds": seconds(rows), **excess(rows, end)[""]._asdict()} for step, rows in own.groupby("step")}
+    return pd.DataFrame.from_dict(ways, orient="index")

@@ -1,0 +1,122 @@
+"""Rate-distortion curves: operating points, BD-rate and BD-PSNR, and the pruning of Figure 4.
+
+A curve is an array (points, images, 2) of bpp and PSNR in dB per image, or (points, 2), which is its
+mean over images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import PchipInterpolator
+
+from sgaplus.analysis.bootstrap import Estimate, percentiles, resamples
+from sgaplus.analysis.selection import base_model, with_rate
+from sgaplus.errors import ConfigError
+
+RATE, PSNR = 0, 1
+POINT = ("model_lmbda", "model", "target_lmbda")
+
+
+def points(rows: pd.DataFrame, by: Sequence[str] = POINT) -> pd.DataFrame:
+    """Mean rate and PSNR over images and seeds of each operating point, by lambda of the model and of the target."""
+    return rows.groupby([*by, "image"])[["bpp", "psnr"]].mean().groupby(list(by)).mean()
+
+
+def curve(rows: pd.DataFrame, by: Sequence[str] = POINT) -> np.ndarray:
+    """A curve with a point per model and target, (points, images, 2); seeds of an image are averaged."""
+    values = rows.groupby([*by, "image"])[["bpp", "psnr"]].mean().unstack("image").to_numpy()
+    return values.reshape(len(values), 2, -1).swapaxes(1, 2)
+
+
+def base_curve(records: pd.DataFrame, bitrate: str = "estimated") -> np.ndarray:
+    """The base models' own curve, a point per model; the target makes no difference to it."""
+    return curve(with_rate(base_model(records), bitrate), POINT[:2])
+
+
+def bd_rate(anchor: np.ndarray, test: np.ndarray) -> float:
+    """Bjontegaard's mean difference in rate at equal PSNR, in %; below 0 if ``test`` needs fewer bits.
+
+    By PCHIP of log rate over PSNR, over the range of PSNR that both curves have; nan if they have none.
+
+    Args:
+        anchor, test: Curves, (points, 2).
+    """
+    from bjontegaard import bd_rate
+
+    return _delta(bd_rate, anchor, test, PSNR)
+
+
+def bd_psnr(anchor: np.ndarray, test: np.ndarray) -> float:
+    """Bjontegaard's mean difference in PSNR at equal rate, in dB, over the range of rates that both curves have."""
+    from bjontegaard import bd_psnr
+
+    return _delta(bd_psnr, anchor, test, RATE)
+
+
+def _delta(function: Callable[..., float], anchor: np.ndarray, test: np.ndarray, along: int) -> float:
+    anchor, test = (curve[np.unique(curve[:, along], return_index=True)[1]] for curve in (anchor, test))
+    low, high = max(anchor[0, along], test[0, along]), min(anchor[-1, along], test[-1, along])
+    if not low < high:
+        return float("nan")
+    return float(function(*anchor.T, *test.T, method="pchip", require_matching_points=False, min_overlap=0))
+
+
+def estimate(measure: Callable[[np.ndarray, np.ndarray], float], anchor: np.ndarray, test: np.ndarray) -> Estimate:
+    """A difference between two curves, with its 95 % bootstrap interval over images.
+
+    Args:
+        measure: :func:`bd_rate` or :func:`bd_psnr`.
+        anchor, test: Curves, (points, images, 2), of the same images in the same order; or (points, 2)
+            for a published one, whose images are not known.
+    """
+    curves = [values if values.ndim == 3 else values[:, None] for values in (anchor, test)]
+    value = measure(*(values.mean(axis=1) for values in curves))
+    if max(values.shape[1] for values in curves) < 2 or np.isnan(value):
+        return Estimate(value, np.nan, np.nan)
+    low, high = percentiles(np.array([measure(*pair) for pair in zip(*map(resampled, curves), strict=True)]))
+    return Estimate(value, float(low), float(high))
+
+
+def resampled(curve: np.ndarray) -> np.ndarray:
+    """Mean curves of resampled images, (points, images, 2) -> (resamples, points, 2)."""
+    return np.tensordot(resamples(curve.shape[1]), curve, axes=(1, 1))
+
+
+def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
+    """PSNR in dB of a curve at rates: PCHIP over log bpp, beyond its ends along its outermost two points.
+
+    Args:
+        curve: (points, 2).
+        bpp: Rates, any shape.
+
+    Raises:
+        ConfigError: the curve has fewer than two points.
+    """
+    if len(curve) < 2:
+        raise ConfigError("models: a rate-distortion curve needs at least two models.")
+    curve = curve[curve[:, RATE].argsort()]
+    x, y, at = np.log(curve[:, RATE]), curve[:, PSNR], np.log(bpp)
+    slopes = np.diff(y) / np.diff(x)
+    beyond = np.minimum(at - x[0], 0) * slopes[0] + np.maximum(at - x[-1], 0) * slopes[-1]
+    return PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])) + beyond
+
+
+def kept(points: np.ndarray, base: np.ndarray, prune: float | None) -> np.ndarray:
+    """Which points of the semi-multi-rate curve stay (Figure 4).
+
+    A point is dropped when it lies more than ``prune`` dB below the base models' own curve at its rate.
+
+    Args:
+        points: (points, 2).
+        base: The base models' curve, (points, 2).
+        prune: dB; None keeps every point (Figure 9).
+
+    Returns:
+        A truth value per point.
+    """
+    if prune is None:
+        return np.ones(len(points), dtype=bool)
+    return points[:, PSNR] >= psnr_at(base, points[:, RATE]) - prune

@@ -1,0 +1,255 @@
+"""The speed of refinement against the plain loop's, its start-up, and what its precision costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from compressai.models import MeanScaleHyperprior
+from PIL import Image
+from torch import Tensor
+
+from sgaplus.benchmarks.plain_loops import PlainRefinement
+from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor
+from sgaplus.codec.hyperprior import Hyperprior, load_state
+from sgaplus.data import images
+from sgaplus.devices import name_of
+from sgaplus.meter import keep_memory, return_memory
+from sgaplus.paths import shipped
+from sgaplus.refinement import rounding
+from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan, refine
+from sgaplus.refinement.rounding import Temperature
+from sgaplus.training.recipe import Recipe
+from sgaplus.training.trainer import start_model
+
+REFINEMENT = (
+    *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),
+)
+"""Columns of the benchmark. ``steps_per_second`` counts the steps of each image; ``ratio`` is to the plain loop;
+``limit_share`` is the share of the device's measured rate of matrix products, if the synthesis transform's forward
+and backward pass were all there is to compute; ``true_loss`` is that after the timed steps, the same number in both
+loops, measured in float32, as the mean over the images."""
+
+STARTUP = ("device", "torch_seconds", "own_seconds")
+"""Columns of the start-up: importing torch, and from there to the end of the first step."""
+
+PRECISIONS = ("float32", "bfloat16")
+PRECISION = ("device", "lmbda", "seed", "plain", *PRECISIONS, *(f"{name}_difference" for name in PRECISIONS))
+"""Columns of the comparison of precisions: final true losses of the plain loop and of the engine, measured in float32,
+and the relative difference of the latter two from the first."""
+
+MODELS = shipped("workflow/models")
+ROUNDS = 5
+TAPS = 25
+
+SSL = Method(rounding.make("ssl"))
+
+Row = dict[str, str | int | float]
+Case = tuple[int, int, int, int]
+"""Channels N = M, height, width, batch."""
+
+
+def photographs(height: int, width: int, count: int) -> list[Tensor]:
+    """Photographs that ship with scikit-image, scaled and shifted: (3, height, width) in [0, 1]."""
+    names = ["astronaut.png", "coffee.png"]
+    found = [image.read() for image in images.index({"package": "skimage.data", "files": names})]
+    scaled = [np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)) for pixels in found]
+    return [as_tensor(np.roll(scaled[i % 2], 64 * (i // 2), axis=1)) for i in range(count)]
+
+
+def synthesis_operations(channels: int, pixels: int) -> float:
+    """Additions and multiplications of the synthesis transform, forward and backward to the latents, N = M."""
+    kernels = TAPS * channels**2 * (1 / 256 + 1 / 64 + 1 / 16) + TAPS * channels * 3 / 4
+    norms = channels**2 * (1 / 64 + 1 / 16 + 1 / 4)
+    return 4 * pixels * (kernels + norms)
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of a matrix product, the best of five."""
+    side = 8192 if device.type == "cuda" else 1024
+    matrix = torch.randn(side, side, device=device).to(dtype)
+    return 2 * side**3 / min(seconds(lambda: matrix @ matrix, device) for _ in range(5))
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of some work."""
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def compare(case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float) -> list[Row]:
+    """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
+
+    Each has the C library's memory as it has it by itself: the engine keeps what it frees.
+
+    Args:
+        case: What to refine.
+        model: Whose function the measured models have, widened to the case's channels.
+        lmbda: Target lambda.
+        device: Where.
+        precision: Of the engine.
+        budget: Seconds to spend.
+    """
+    channels, height, width, count = case
+    wide = start_model(Recipe(lmbda, channels, channels, steps=1), model).eval().to(device)
+    codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
+    pictures = [picture.to(device) for picture in photographs(height, width, count)]
+    plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
+    size = AT_ONCE.get(device.type, count)
+    engine = [
+        Descent(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, Plan(lmbda, 2000))
+        for i in range(0, count, size)
+    ]
+
+    def plain_steps(start: int, stop: int) -> None:
+        return_memory()
+        for loop in plain:
+            for step in range(start, stop):
+                loop.step(step)
+
+    def engine_steps(start: int, stop: int) -> None:
+        if device.type == "cpu":
+            keep_memory()
+        for descent in engine:
+            for step in range(start, stop):
+                descent.step(step, descent.loss(step))
+
+    dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
+    steps, turns = _take_turns((plain_steps, engine_steps), budget, device, dtype)
+    operations = count * synthesis_operations(channels, height * width)
+    ends = [[Latents(loop.y, loop.z) for loop in plain], [descent.latents for descent in engine]]
+    rows: list[Row] = []
+    for k, loop_name in enumerate(("plain", "engine")):
+        row: Row = {
+            "device": name_of(device),
+            "n": channels,
+            "height": height,
+            "width": width,
+            "batch": count,
+            "loop": loop_name,
+            "steps_per_second": round(median([count / times[k] for times, _ in turns]), 4),
+            "ratio": round(median([times[0] / times[k] for times, _ in turns]), 3),
+            "limit_share": round(median([operations / rate / times[k] for times, rate in turns]), 3),
+            "true_loss": _true_loss(codec, pictures, ends[k], lmbda),
+        }
+        rows.append(row)
+        print(
+            f"N = M = {channels}, {count} of {width}x{height}: {loop_name:>6} {row['steps_per_second']:8.3f} steps/s, "
+            f"ratio {row['ratio']:5.2f}, {row['limit_share']:4.0%} of the limit, "
+            f"true loss {row['true_loss']:.4f} after {steps} steps",
+            flush=True,
+        )
+    return rows
+
+
+def _take_turns(
+    loops: Sequence[Callable[[int, int], None]], budget: float, device: torch.device, dtype: torch.dtype
+) -> tuple[int, list[tuple[list[float], float]]]:
+    """Loops over a range of steps, in turns.
+
+    Returns:
+        Steps that each has taken, and of every turn each loop's seconds per step and the rate of matrix products.
+    """
+    for loop in loops:
+        loop(0, 1)  # once-only costs
+    each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
+    starts = range(2, 2 + ROUNDS * each, each)
+    turns = [
+        ([seconds(partial(loop, start, start + each), device) / each for loop in loops], matrix_rate(device, dtype))
+        for start in starts
+    ]
+    return starts[-1] + each, turns
+
+
+def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
+    """Mean over pictures of one size, whose latents come in batches."""
+    together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
+    measured = codec.measure(Batch.of(list(pictures)), together)
+    return float((measured.bpp + lmbda * measured.mse).mean())
+
+
+def startup(device: torch.device) -> list[Row]:
+    """The time that a fresh process takes to its first step on a small model and image."""
+    code = f"""
+import time; start = time.perf_counter()
+import torch; imported = time.perf_counter()
+from sgaplus import records
+from sgaplus.codec import bitstream_archive
+from sgaplus.data import images
+from sgaplus.refinement import rounding
+from sgaplus.codec.frozen import Batch, Codec, as_tensor
+from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan
+codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
+picture = as_tensor(images.index({{"package": "skimage.data", "files": ["astronaut.png"]}})[0].read())
+batch = Batch.of([picture.to(codec.device)])
+descent = Descent(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
+descent.step(0, descent.loss(0))
+print(imported - start, time.perf_counter() - imported)
+"""
+    runs = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True) for _ in range(3)]
+    imported, own = np.median([[float(value) for value in run.stdout.split()] for run in runs], axis=0)
+    print(
+        f"start-up: importing torch {imported:.2f} s, from there to the end of the first step {own:.2f} s", flush=True
+    )
+    return [dict(zip(STARTUP, (device.type, round(float(imported), 3), round(float(own), 3)), strict=True))]
+
+
+def precisions(
+    pictures: Sequence[tuple[str, Tensor]], steps: int, seeds: Sequence[int], device: torch.device
+) -> list[Row]:
+    """Final true losses of the plain loop and of the engine in each precision, for each model that ships and seed.
+
+    Args:
+        pictures: Names and images, (3, h, w) in [0, 1], h and w multiples of 64.
+        steps: Steps of each refinement; the temperature falls as far in them as in the paper's 2000.
+        seeds: Seeds.
+        device: Where.
+    """
+    method = Method(rounding.make("ssl"), Temperature(1.0, 2 / steps))
+    rows: list[Row] = []
+    for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
+        codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISIONS]
+        for seed in seeds:
+            plan = Plan(_lmbda(file), steps, seed=seed)
+            refined = [[one.rows[-1]["true_loss"] for one in refine(codec, pictures, method, plan)] for codec in codecs]
+            plain = _plain_losses(file, pictures, method, plan, device)
+            means = [float(np.mean(losses)) for losses in (plain, *refined)]
+            differences = [mean / means[0] - 1 for mean in means[1:]]
+            values: list[str | int | float] = [device.type, plan.lmbda, seed, *means, *differences]
+            rows.append(dict(zip(PRECISION, values, strict=True)))
+        ends = [np.mean([float(row[f"{name}_difference"]) for row in rows[-len(seeds) :]]) for name in PRECISIONS]
+        print(
+            f"lambda {plan.lmbda:g}: from the plain loop, float32 ends {ends[0]:+.4%} and bfloat16 {ends[1]:+.4%}, "
+            f"over {len(pictures)} images and {len(seeds)} seeds",
+            flush=True,
+        )
+    return rows
+
+
+def _plain_losses(
+    file: Path, pictures: Sequence[tuple[str, Tensor]], method: Method, plan: Plan, device: torch.device
+) -> list[float]:
+    """The plain loop's final true losses, in float32."""
+    model = MeanScaleHyperprior.from_state_dict(load_state(file)).eval().to(device)
+    torch.manual_seed(plan.seed)
+    losses = []
+    for _, picture in pictures:
+        loop = PlainRefinement(model, picture[None].to(device), plan.lmbda, method.temperature.rate)
+        for step in range(plan.steps):
+            loop.step(step)
+        losses.append(loop.step(plan.steps)[1])
+    return losses
+
+
+def _lmbda(file: Path) -> float:
+    return float(file.stem.rpartition("lmbda")[2])

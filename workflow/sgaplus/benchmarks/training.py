@@ -1,0 +1,185 @@
+"""Speed, always as a ratio within one run: ``python -m sgaplus.benchmarks``.
+
+The plain loop is what a user of CompressAI would write after its example script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sgaplus.benchmarks.refinement import (
+    MODELS,
+    PRECISION,
+    REFINEMENT,
+    STARTUP,
+    compare,
+    photographs,
+    precisions,
+    startup,
+)
+from sgaplus.codec.frozen import as_tensor
+from sgaplus.data import images
+from sgaplus.devices import name_of, resolve
+from sgaplus.files import write_csv
+from sgaplus.metrics import PEAK
+from sgaplus.training.crops import Crops
+from sgaplus.training.recipe import Recipe
+from sgaplus.training.trainer import Trainer, fresh_model
+
+TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio", "batches_per_second")
+"""Columns of the training benchmark. ``ratio`` is to the plain loop; ``batches_per_second`` is how many batches one
+process decodes from JPEG files."""
+
+MODEL = MODELS / "small_lmbda0.01.pth"
+"""Whose function the models have that refinement is measured with, whatever their widths."""
+
+Step = Callable[[int, Tensor], object]
+
+
+def plain_training(recipe: Recipe, device: torch.device) -> Step:
+    """A step of the plain loop: float32, channels first, two optimisers, losses read after each step."""
+    model = fresh_model(recipe).to(device).train()
+    weights = [weight for name, weight in model.named_parameters() if not name.endswith("quantiles")]
+    optimizer = torch.optim.Adam(weights, lr=recipe.lr)
+    aux_optimizer = torch.optim.Adam([model.entropy_bottleneck.quantiles], lr=recipe.aux_lr)
+
+    def step(_number: int, crops: Tensor) -> float:
+        x = crops.to(device).float() / PEAK
+        optimizer.zero_grad()
+        aux_optimizer.zero_grad()
+        out = model(x)
+        pixels = x.shape[0] * x.shape[2] * x.shape[3]
+        bpp = sum(-torch.log2(likelihoods).sum() / pixels for likelihoods in out["likelihoods"].values())
+        loss = bpp + recipe.lmbda * PEAK**2 * nn.functional.mse_loss(out["x_hat"], x)
+        loss.backward()
+        torch.nn.utils.clip_grad_value_(weights, 1.0)
+        optimizer.step()
+        aux_loss = model.aux_loss()
+        aux_loss.backward()
+        aux_optimizer.step()
+        return loss.item() + aux_loss.item()
+
+    return step
+
+
+def our_training(recipe: Recipe, device: torch.device) -> Step:
+    """A step of ours."""
+    return Trainer(recipe, fresh_model(recipe), device).step
+
+
+def rate(step: Step, crops: Tensor, seconds: float) -> float:
+    """Steps per second, the median of five rounds after a warm-up."""
+    for number in range(3):
+        step(number, crops)
+    rounds = []
+    for _ in range(5):
+        count, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds / 5 or count == 0:
+            step(count, crops)
+            count += 1
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        rounds.append(count / (time.perf_counter() - start))
+    return float(np.median(rounds))
+
+
+def decoding(batch: int, crop: int, seconds: float) -> float:
+    """Batches per second that one process decodes from JPEG files of 512 x 512 pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = images.index({"package": "skimage.data", "files": ["astronaut.png"]})[0].read()
+        for number in range(8):
+            Image.fromarray(np.roll(source, 64 * number, axis=1)).save(Path(folder, f"{number}.jpg"), quality=92)
+        crops = Crops(images.index({"path": folder}), crop, batch, seed=0)
+        return rate(lambda number, _: crops[number], torch.empty(0), seconds)
+
+
+def training(
+    widths: list[int], batch: int, crop: int, device: torch.device, seconds: float
+) -> list[dict[str, str | int | float]]:
+    """Rows of :data:`TRAINING`: the plain loop and ours for each width."""
+    crops = torch.randint(0, 256, (batch, 3, crop, crop), dtype=torch.uint8)
+    decoded = decoding(batch, crop, seconds)
+    name = name_of(device)
+    rows: list[dict[str, str | int | float]] = []
+    for width in widths:
+        recipe = Recipe(0.01, width, width, steps=10**9, batch_size=batch, crop=crop)
+        plain = rate(plain_training(recipe, device), crops, seconds)
+        ours = rate(our_training(recipe, device), crops, seconds)
+        for loop, speed in (("plain", plain), ("ours", ours)):
+            values = (name, width, batch, crop, loop, round(speed, 4), round(speed / plain, 3), round(decoded, 3))
+            rows.append(dict(zip(TRAINING, values, strict=True)))
+            print(
+                f"N = M = {width}, {batch} crops of {crop}: {loop:>5} {speed:8.3f} steps/s, ratio {speed / plain:.2f}; "
+                f"one process decodes {decoded:.2f} batches/s",
+                flush=True,
+            )
+    return rows
+
+
+def refinement(options: argparse.Namespace, device: torch.device) -> None:
+    """Measure refinement and its start-up, and write refinement.csv and startup.csv."""
+    cases = [(width, 256, 256, 1) for width in options.refined]
+    cases += [(192, 512, 768, 1), (192, 256, 256, options.images)] if 192 in options.refined else []
+    rows = [row for case in cases for row in compare(case, MODEL, 0.01, device, options.precision, options.seconds)]
+    write_csv(rows, REFINEMENT, options.output / "refinement.csv")
+    write_csv(startup(device), STARTUP, options.output / "startup.csv")
+
+
+def precision(options: argparse.Namespace, device: torch.device) -> None:
+    """Compare the results of the precisions with the plain loop's, and write precision.csv."""
+    files = images.index({"path": options.photographs, "min_side": 256}) if options.photographs else []
+    pictures = [(file.name, as_tensor(file.read())[:, :256, :256]) for file in files[: options.images]]
+    pictures = pictures or [(str(i), picture) for i, picture in enumerate(photographs(256, 256, options.images))]
+    rows = precisions(pictures, options.steps, range(3), device)
+    write_csv(rows, PRECISION, options.output / "precision.csv")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and write training.csv, refinement.csv and others to results/bench."""
+    parser = argparse.ArgumentParser(description="Compare training and refinement with a CompressAI user's loops.")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        default=["training", "refinement"],
+        help="training, refinement, or precision: whether refinement ends where the plain loop does, half an hour on "
+        "two cores (default: the first two)",
+    )
+    parser.add_argument(
+        "--widths", type=int, nargs="+", default=[48, 64, 128, 192], help="N = M (default: %(default)s)"
+    )
+    parser.add_argument("--batch", type=int, default=8, help="crops per step (default: %(default)s; the paper: 32)")
+    parser.add_argument("--crop", type=int, default=256, help="side in pixels (default: %(default)s, the paper's)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time of each measurement (default: %(default)s)")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--refined", type=int, nargs="+", default=[64, 128, 192, 256], help="N = M for refinement")
+    parser.add_argument("--images", type=int, default=4, help="images of a refined batch (default: %(default)s)")
+    parser.add_argument("--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="of the engine")
+    parser.add_argument("--photographs", type=Path, help="folder of images whose corners compare the precisions")
+    parser.add_argument("--steps", type=int, default=500, help="of each of those (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    for part in options.parts:
+        if part not in ("training", "refinement", "precision"):
+            parser.error(f"there is no part {part!r}; parts are training, refinement and precision")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = resolve(options.device)
+    if "training" in options.parts:
+        rows = training(options.widths, options.batch, options.crop, device, options.seconds)
+        write_csv(rows, TRAINING, options.output / "training.csv")
+    if "refinement" in options.parts:
+        refinement(options, device)
+    if "precision" in options.parts:
+        precision(options, device)
+    print(f"Written to {options.output}")

@@ -1,0 +1,311 @@
+"""Photographs to bitstreams: which model, which target lambda, how good it became.
+
+The bundled models code at seven rates. Refinement toward another lambda than a model's own covers what
+lies between them (the paper's semi-multi-rate idea), and so a rate or a quality can be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sgaplus.codec.bitstream import Coder, Header
+from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement, as_tensor
+from sgaplus.errors import BitstreamError, SgaplusError
+from sgaplus.metrics import psnr
+from sgaplus.paths import shipped
+from sgaplus.refinement.engine import Method, Plan, record_steps, refine
+
+BUNDLED = shipped("workflow/models")
+
+STRIP = 64
+"""Latent rows that the transforms compute at once outside a refinement, to bound memory."""
+
+MEASURE_EVERY = 20
+"""Steps of a refinement between measurements, the best of which is kept."""
+
+SMALLEST_LMBDA, LARGEST_LMBDA = 1e-4, 1.0
+"""Where a target lambda is searched: ten times beyond the lowest and the highest of the paper's models."""
+
+ATTEMPTS = 8
+"""Refinements of one image with one model, at most, in search of a target."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file and the lambda that it was trained with, None if that is not known."""
+
+    path: Path
+    lmbda: float | None = None
+
+    @property
+    def codec(self) -> Codec:
+        """The model on the CPU, loaded once."""
+        return _codec(self.path, torch.device("cpu"))
+
+    @property
+    def coder(self) -> Coder:
+        """Its coder, built once."""
+        return _coder(self.path)
+
+    def codec_on(self, device: torch.device) -> Codec:
+        """The model on a device, loaded once."""
+        return _codec(self.path, device)
+
+
+@cache
+def _codec(path: Path, device: torch.device) -> Codec:
+    return Codec.load(path, device, "auto")
+
+
+@cache
+def _coder(path: Path) -> Coder:
+    return Coder(_codec(path, torch.device("cpu")))
+
+
+def bundled(folder: Path = BUNDLED) -> list[Model]:
+    """The models that come with the library, by ascending lambda."""
+    recipes = json.loads((folder / "recipes.json").read_text())
+    models = [Model(folder / f"{name}.pth", recipe["model"]["lmbda"]) for name, recipe in recipes.items()]
+    return sorted(models, key=lambda model: model.lmbda or 0)
+
+
+def nearest(models: Sequence[Model], lmbda: float) -> Model:
+    """The model whose own lambda is nearest in ratio; a model of unknown lambda is as near as any."""
+    return min(models, key=lambda model: abs(math.log(lmbda / (model.lmbda or lmbda))))
+
+
+def that_decodes(models: Sequence[Model], header: Header, label: str | Path) -> Model:
+    """The model that a bitstream was made with.
+
+    Raises:
+        BitstreamError: it is none of these.
+    """
+    for model in models:
+        if model.codec.model.identity == header.model:
+            return model
+    known = ", ".join(f"{model.path.stem} ({model.codec.model.identity.hex()})" for model in models)
+    raise BitstreamError(
+        f"{label}: was made with model {header.model.hex()}, and at hand are {known}. Name its file with --model."
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How photographs are compressed.
+
+    Attributes:
+        method: How their latents are refined.
+        steps: Steps of refinement; 0 is the plain codec.
+        seed: Seed of the random streams.
+        device: Where the refinement is computed. Coding is always on the CPU.
+    """
+
+    method: Method
+    steps: int
+    seed: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A photograph's bitstream.
+
+    Attributes:
+        data: The bitstream.
+        model: The model that made it.
+        lmbda: Target lambda of the refinement.
+        bpp: Bits of the bitstream per pixel.
+        psnr: Of the 8-bit picture that it decodes to, in dB.
+    """
+
+    data: bytes
+    model: Model
+    lmbda: float
+    bpp: float
+    psnr: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A rate or a quality to reach.
+
+    Attributes:
+        kind: ``bpp`` (of the whole bitstream) or ``psnr`` (dB).
+        value: Above 0.
+    """
+
+    kind: str
+    value: float
+
+    @property
+    def aim(self) -> float:
+        """What is searched for, on a scale on which it grows about as log(lambda)."""
+        return self.scale(self.value)
+
+    def scale(self, value: float) -> float:
+        """log(bpp), or dB."""
+        return math.log(value) if self.kind == "bpp" else value
+
+    def of(self, measured: Compressed | Measurement) -> float:
+        """The rate or quality of something, on that scale."""
+        if isinstance(measured, Compressed):
+            return self.scale(getattr(measured, self.kind))
+        return self.scale((measured.bpp if self.kind == "bpp" else psnr(measured.mse)).item())
+
+    @property
+    def close(self) -> float:
+        """A difference that ends the search: 2 %, or 0.1 dB."""
+        return 0.02 if self.kind == "bpp" else 0.1
+
+    @property
+    def acceptable(self) -> float:
+        """A difference beyond which the target was not reached: just under 5 %, or 0.5 dB."""
+        return 0.045 if self.kind == "bpp" else 0.5
+
+    @property
+    def slope(self) -> float:
+        """A first guess of what one e-fold of lambda changes."""
+        return 0.2 if self.kind == "bpp" else 0.5
+
+    def text(self, value: float) -> str:
+        """A value on that scale for reading."""
+        return f"{math.exp(value):.3g} bpp" if self.kind == "bpp" else f"{value:.2f} dB"
+
+
+def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings: Settings) -> Compressed:
+    """A photograph's bitstream.
+
+    Args:
+        name: Seeds the random stream, together with the settings' seed.
+        pixels: uint8 (height, width, 3).
+        model: The model to use.
+        lmbda: Target lambda.
+        settings: How to refine.
+
+    Raises:
+        SgaplusError: the refinement fails, or its latents can't be coded.
+    """
+    codec = model.codec_on(settings.device)
+    if settings.steps:
+        latents = _refined(name, pixels, codec, lmbda, settings)
+    else:
+        latents = codec.latents_of(as_tensor(pixels), STRIP)
+    height, width, _ = pixels.shape
+    data = model.coder.encode(latents, width, height)
+    decoded, _ = model.coder.decode(data, name)
+    return Compressed(data, model, lmbda, 8 * len(data) / (width * height), psnr_of(pixels, decoded))
+
+
+def _refined(name: str, pixels: np.ndarray, codec: Codec, lmbda: float, settings: Settings) -> Latents:
+    record = record_steps(settings.steps, MEASURE_EVERY)
+    plan = Plan(lmbda, settings.steps, record, settings.seed, keep_best=True)
+    (outcome,) = refine(codec, [(name, as_tensor(pixels))], settings.method, plan, name)
+    return outcome.latents
+
+
+def psnr_of(original: np.ndarray, decoded: np.ndarray) -> float:
+    """PSNR in dB between two pictures, uint8 (height, width, 3)."""
+    error = original.astype(np.int32) - decoded
+    return psnr(torch.tensor(np.square(error).mean())).item()
+
+
+def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:
+    """The rate that the model's likelihoods give to an image's rounded latents, bits per pixel.
+
+    Args:
+        codec: The model.
+        latents: Rounded, without a batch dimension.
+        pixels: Of the image.
+    """
+    y, z = latents.y[None], latents.z[None]
+    scales, means = codec.entropy_parameters(z)
+    return (codec.bits_y(y, scales, means) + codec.bits_z(z)).item() / pixels
+
+
+def compress_to(
+    name: str, pixels: np.ndarray, models: Sequence[Model], target: Target, settings: Settings
+) -> Compressed:
+    """A photograph's bitstream of a rate or quality, by the model that is nearest to it and a lambda that reaches it.
+
+    Raises:
+        SgaplusError: the target is out of reach, or as for :func:`compress`.
+    """
+    closest: Compressed | None = None
+    for model, own in _candidates(pixels, models, target, settings.device):
+
+        def attempt(log_lmbda: float, model: Model = model) -> Compressed:
+            return compress(name, pixels, model, math.exp(log_lmbda), settings)
+
+        found = search(attempt, target, math.log(model.lmbda or math.sqrt(SMALLEST_LMBDA * LARGEST_LMBDA)), own)
+        if closest is None or _distance(found, target) < _distance(closest, target):
+            closest = found
+        if _distance(closest, target) <= target.acceptable:
+            return closest
+    assert closest is not None
+    raise SgaplusError(
+        f"{target.text(target.aim)} is out of reach; the nearest is {target.text(target.of(closest))}, with "
+        f"{closest.model.path.stem} at lambda {closest.lmbda:.3g}. Ask for that, or allow other models or more steps."
+    )
+
+
+def _candidates(
+    pixels: np.ndarray, models: Sequence[Model], target: Target, device: torch.device
+) -> list[tuple[Model, float]]:
+    """The nearest models and where each stands without refinement: two, or one if the target is beyond them all."""
+    batch = Batch.of([as_tensor(pixels).to(device)])
+    found = []
+    for model in models:
+        codec = model.codec_on(device)
+        found.append((model, target.of(codec.measure(batch, codec.analyse(batch.x, STRIP), STRIP))))
+    between = min(own for _, own in found) <= target.aim <= max(own for _, own in found)
+    return sorted(found, key=lambda one: abs(one[1] - target.aim))[: 2 if between else 1]
+
+
+def _distance(found: Compressed, target: Target) -> float:
+    return abs(target.of(found) - target.aim)
+
+
+def search(attempt: Callable[[float], Compressed], target: Target, start: float, own: float) -> Compressed:
+    """The attempt that comes nearest to a target, of up to :data:`ATTEMPTS`.
+
+    Args:
+        attempt: Compresses for a log(lambda); rate and quality grow with it, nearly always.
+        target: What to reach; the search ends when it is close.
+        start: The model's own log(lambda).
+        own: What it reaches without refinement, on the target's scale.
+    """
+    low, high = math.log(SMALLEST_LMBDA), math.log(LARGEST_LMBDA)
+    tried = [(start, own)]  # not yet an attempt: it steers the first one only
+    found: list[Compressed] = []
+    for _ in range(ATTEMPTS):
+        at = min(max(_next(tried, target), low), high)
+        if any(math.isclose(at, other) for other, _ in tried[1:]):
+            break
+        found.append(attempt(at))
+        tried.append((at, target.of(found[-1])))
+        if _distance(found[-1], target) <= target.close:
+            break
+    return min(found, key=lambda one: _distance(one, target))
+
+
+def _next(tried: Sequence[tuple[float, float]], target: Target) -> float:
+    """Where to try next: between the nearest from either side, or on from the last with the slope so far."""
+    attempts = tried[1:]
+    below = max((t for t in attempts if t[1] < target.aim), key=lambda t: t[1], default=None)
+    above = min((t for t in attempts if t[1] >= target.aim), key=lambda t: t[1], default=None)
+    if below and above:
+        share = (target.aim - below[1]) / (above[1] - below[1])
+        return below[0] + min(max(share, 0.1), 0.9) * (above[0] - below[0])
+    (at, value), slope = tried[-1], target.slope
+    if len(attempts) > 1 and attempts[-1][0] != attempts[-2][0]:
+        slope = (attempts[-1][1] - attempts[-2][1]) / (attempts[-1][0] - attempts[-2][0])
+    step = (target.aim - value) / max(slope, target.slope / 4)
+    return at + min(max(step, -math.log(5)), math.log(5))

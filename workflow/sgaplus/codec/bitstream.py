@@ -1,0 +1,308 @@
+"""One image as a file: the container of its latents, entropy coded. docs/bitstream.md describes the format.
+
+Encoding rounds latents around the entropy parameters of the ``entropy`` module, which every decoder
+computes alike. What is decoded is checked: a decoder that disagrees with its encoder says so.
+"""
+
+from __future__ import annotations
+
+import copy
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgaplus.codec import entropy_coding
+from sgaplus.codec.frozen import HALO, LATENT_STRIDE, STRIDE, Codec, Latents, padded_size
+from sgaplus.data.images import MAX_PIXELS
+from sgaplus.errors import BitstreamError, CodecError
+from sgaplus.metrics import PEAK
+
+MAGIC = b"SGA+"
+VERSION = 1
+
+HEADER = struct.Struct("<4sBBII8sIII")
+"""Magic, version, stride, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
+
+CHECKSUM = struct.Struct("<I")
+LENGTH = struct.Struct("<I")
+
+STRIP_BYTES = 2**29
+"""Working memory of the synthesis of a strip, about."""
+
+TAPS = 25
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a bitstream says of itself.
+
+    Attributes:
+        width, height: Pixels of the image.
+        model: Identity of the model that decodes it, 8 bytes (``hyperprior.identity``).
+        payload: Bytes after the header.
+        latents: CRC-32 of the decoded latents.
+    """
+
+    width: int
+    height: int
+    model: bytes
+    payload: int
+    latents: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole bitstream."""
+        return HEADER.size + self.payload
+
+    @property
+    def bpp(self) -> float:
+        """Bits of the whole bitstream per pixel."""
+        return 8 * self.size / (self.width * self.height)
+
+    def pack(self) -> bytes:
+        """The header without its last field, the checksum."""
+        fields = (MAGIC, VERSION, STRIDE, self.width, self.height, self.model, self.payload, self.latents, 0)
+        return HEADER.pack(*fields)[: -CHECKSUM.size]
+
+
+class Coder:
+    """Codes and decodes images with one model, on the CPU, always alike.
+
+    Building one takes a moment, for its tables; it serves any number of images.
+
+    Raises:
+        CodecError: the model is not in float32, or can't code (untrained quantiles).
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        model = codec.model
+        if not model.identity or any(weight.dtype != torch.float32 for weight in model.parameters()):
+            raise CodecError("bitstreams need a model as it was loaded, in float32.")
+        self.identity = model.identity
+        self.medians = codec.medians[0].cpu()
+        self.hyper_synthesis = entropy_coding.HyperSynthesis(model.h_s)
+        self.synthesis = copy.deepcopy(model.g_s).cpu().double()
+        self.tables = entropy_coding.tables(model.entropy_bottleneck)
+        self.channels_y, self.channels_z = model.g_a[-1].out_channels, model.h_a[-1].out_channels
+
+    def round(self, latents: Latents) -> Latents:
+        """The latents that a decoder gets, float32 on the CPU: as ``Codec.round``, around this coder's means.
+
+        Args:
+            latents: Of one image, without a batch dimension, in any precision and on any device:
+                (M, H/16, W/16) and (N, H/64, W/64).
+
+        Raises:
+            BitstreamError: they are not finite, or too large.
+        """
+        rounded, _, _ = self._round(latents)
+        return rounded
+
+    def encode(self, latents: Latents, width: int, height: int) -> bytes:
+        """The bitstream of an image's latents, rounded on the way as by :meth:`round`.
+
+        Args:
+            latents: As for :meth:`round`.
+            width, height: Pixels of the image.
+
+        Raises:
+            BitstreamError: the latents are not finite, too large, or not of an image of this size.
+        """
+        if (tuple(latents.y.shape), tuple(latents.z.shape)) != self._shapes(width, height):
+            raise BitstreamError(
+                f"latents of shapes {tuple(latents.y.shape)} and {tuple(latents.z.shape)} are none of an image of "
+                f"{width}x{height} pixels: {self._shapes(width, height)} would be."
+            )
+        rounded, symbols, indexes = self._round(latents)
+        blocks = [
+            *entropy_coding.encode(symbols.z, self._channel_indexes(symbols.z.shape), self.tables),
+            *entropy_coding.encode(symbols.y, indexes, self.tables),
+        ]
+        payload = b"".join(LENGTH.pack(len(block)) + block for block in blocks)
+        head = Header(width, height, self.identity, len(payload), _checksum(rounded)).pack()
+        return head + CHECKSUM.pack(crc32(payload, crc32(head))) + payload
+
+    def decode(self, data: bytes, label: str | Path = "bitstream") -> tuple[np.ndarray, Latents]:
+        """The image, uint8 (height, width, 3), and its latents as by :meth:`decode_latents`.
+
+        Args:
+            data: A whole bitstream.
+            label: What errors call it.
+
+        Raises:
+            BitstreamError: it is damaged, of another model, or of a newer format.
+        """
+        header = read_header(data, label)
+        latents = self.decode_latents(data, label)
+        return self.reconstruct(latents, header.width, header.height), latents
+
+    def decode_latents(self, data: bytes, label: str | Path = "bitstream") -> Latents:
+        """The rounded latents of a bitstream, float32 on the CPU, without a batch dimension.
+
+        Raises:
+            BitstreamError: it is damaged, of another model, or of a newer format.
+        """
+        header = read_header(data, label)
+        if header.model != self.identity:
+            raise BitstreamError(
+                f"{label}: was made with model {header.model.hex()}, and this is {self.identity.hex()}. Name its model."
+            )
+        try:
+            latents = self._decode(header, data)
+        except BitstreamError as error:
+            raise BitstreamError(f"{label}: damaged ({str(error).rstrip('.')}). Encode the image again.") from error
+        if _checksum(latents) != header.latents:
+            raise BitstreamError(
+                f"{label}: what is decoded is not what was encoded, although the file is whole. Either its encoder or "
+                "this machine computes the model differently; decode it where it was encoded, and please report it."
+            )
+        return latents
+
+    def reconstruct(self, latents: Latents, width: int, height: int) -> np.ndarray:
+        """The image of rounded latents, uint8 (height, width, 3).
+
+        In float64, whose errors the rounding to 8 bits hides, so that it is the same everywhere.
+        """
+        rows = [self._pixel_rows(latents.y, *span) for span in self._spans(latents.y.shape)]
+        return np.concatenate(rows)[:height, :width]
+
+    def _round(self, latents: Latents) -> tuple[Latents, Latents, Tensor]:
+        """The rounded latents, their integer symbols, and which Gaussian each of the latents has."""
+        y, z = latents.y.detach().cpu().float(), latents.z.detach().cpu().float()
+        symbols_z = _symbols(z - self.medians)
+        rounded_z = symbols_z + self.medians
+        indexes, means = self.hyper_synthesis(rounded_z)
+        symbols_y = _symbols(y - means)
+        return Latents(symbols_y + means, rounded_z), Latents(symbols_y, symbols_z), indexes
+
+    def _decode(self, header: Header, data: bytes) -> Latents:
+        shape_y, shape_z = self._shapes(header.width, header.height)
+        blocks = list(_blocks(memoryview(data)[HEADER.size :]))
+        first_y = -(-prod(shape_z) // entropy_coding.BLOCK)
+        if len(blocks) != first_y + -(
+            -prod(shape_y) // entropy_coding.BLOCK
+        ):  # before anything of the claimed size is made
+            raise BitstreamError(f"{len(blocks)} blocks are none of {header.width}x{header.height} pixels.")
+        z = entropy_coding.decode(blocks[:first_y], self._channel_indexes(shape_z), self.tables) + self.medians
+        indexes, means = self.hyper_synthesis(z)
+        return Latents(entropy_coding.decode(blocks[first_y:], indexes, self.tables) + means, z)
+
+    def _shapes(self, width: int, height: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Shapes of the latents and of the hyper-latents."""
+        rows, columns = padded_size(height, width)
+        return (
+            (self.channels_y, rows // LATENT_STRIDE, columns // LATENT_STRIDE),
+            (self.channels_z, rows // STRIDE, columns // STRIDE),
+        )
+
+    def _channel_indexes(self, shape: tuple[int, ...]) -> Tensor:
+        """Which table each of the hyper-latents has."""
+        return torch.arange(entropy_coding.SCALES, entropy_coding.SCALES + shape[0])[:, None, None].expand(shape)
+
+    def _spans(self, shape: torch.Size) -> Iterator[tuple[int, int]]:
+        """Latent rows cut into strips that :data:`STRIP_BYTES` hold."""
+        # the third layer unfolds an input of 16 positions a latent
+        row = TAPS * LATENT_STRIDE * self.synthesis[0].out_channels * shape[2] * 8
+        rows = max(1, STRIP_BYTES // row - 2 * HALO)
+        for start in range(0, shape[1], rows):
+            yield start, min(start + rows, shape[1])
+
+    def _pixel_rows(self, y: Tensor, start: int, stop: int) -> np.ndarray:
+        top = max(0, start - HALO)
+        with torch.no_grad():
+            x = self.synthesis(y[None, :, top : stop + HALO].double())[0]
+        x = x[:, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+        return (x.clamp(0, 1) * PEAK).round().byte().permute(1, 2, 0).numpy()
+
+
+def read(path: str | Path) -> bytes:
+    """A bitstream's bytes, of which the header is sound and the checksum right.
+
+    Raises:
+        BitstreamError: missing, damaged, of a newer format, or no bitstream.
+    """
+    if not Path(path).is_file():
+        raise BitstreamError(f"{path}: no such file. Correct the path.")
+    with open(path, "rb") as file:
+        head = file.read(HEADER.size)
+        data = head + file.read(_parse(head, path).payload + 1)  # one more shows that there is more
+    read_header(data, path)
+    return data
+
+
+def read_header(data: bytes, label: str | Path = "bitstream") -> Header:
+    """The header of a whole bitstream, after the check that nothing in it was changed.
+
+    Args:
+        data: The bitstream.
+        label: What errors call it.
+
+    Raises:
+        BitstreamError: damaged, of a newer format, or no bitstream.
+    """
+    header = _parse(data, label)
+    if len(data) != header.size:
+        wrong = f"truncated after {len(data)} of" if len(data) < header.size else "more than its"
+        raise BitstreamError(f"{label}: {wrong} {header.size} bytes. Get the whole file, or encode the image again.")
+    body = memoryview(data)
+    end = HEADER.size - CHECKSUM.size
+    if CHECKSUM.unpack_from(body, end)[0] != crc32(body[HEADER.size :], crc32(body[:end])):
+        raise BitstreamError(f"{label}: damaged (its checksum is wrong). Get it again, or encode the image again.")
+    if not (header.width and header.height and header.width * header.height <= MAX_PIXELS):
+        raise BitstreamError(
+            f"{label}: claims {header.width}x{header.height} pixels; 1 to {MAX_PIXELS:,} are decoded. "
+            "Encode the image again, in parts if need be."
+        )
+    return header
+
+
+def _parse(data: bytes, label: str | Path) -> Header:
+    """The header's fields, as far as they can be trusted without the rest."""
+    if data[: len(MAGIC)] != MAGIC:
+        raise BitstreamError(f"{label}: no bitstream of sgaplus, which begins with {MAGIC.decode()}. Correct the path.")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] > VERSION:
+        raise BitstreamError(
+            f"{label}: is of format version {data[len(MAGIC)]}, and this sgaplus reads up to {VERSION}. Update it."
+        )
+    if len(data) < HEADER.size:
+        raise BitstreamError(
+            f"{label}: truncated after {len(data)} bytes, within its header. Get the whole file, or encode it again."
+        )
+    _, version, stride, width, height, model, payload, latents, _ = HEADER.unpack_from(data)
+    if version != VERSION or stride != STRIDE:
+        raise BitstreamError(f"{label}: damaged (version {version}, stride {stride}). Get it again.")
+    return Header(width, height, model, payload, latents)
+
+
+def _blocks(payload: memoryview) -> Iterator[bytes]:
+    """The blocks of a payload: each its length, then so many bytes."""
+    at = 0
+    while at < len(payload):
+        start = at + LENGTH.size
+        at = start + (LENGTH.unpack_from(payload, at)[0] if start <= len(payload) else 1)
+        if at > len(payload):
+            raise BitstreamError("a block is longer than the file.")
+        yield bytes(payload[start:at])
+
+
+def _symbols(v: Tensor) -> Tensor:
+    """Centred latents as integers."""
+    if not v.abs().max() <= entropy_coding.LARGEST_SYMBOL:
+        raise BitstreamError(
+            f"latents up to {v.abs().max():.3g} can't be coded; at most {entropy_coding.LARGEST_SYMBOL} can. "
+            "Lower the learning rate of their refinement, or check the model."
+        )
+    return torch.round(v).int()
+
+
+def _checksum(latents: Latents) -> int:
+    """CRC-32 of hyper-latents and latents, as little-endian float32."""
+    values = [v.contiguous().numpy().astype("<f4").tobytes() for v in (latents.z, latents.y)]
+    return crc32(values[1], crc32(values[0]))

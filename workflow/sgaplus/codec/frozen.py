@@ -1,0 +1,324 @@
+"""A trained mean-scale hyperprior, frozen: the transforms, the rate and the distortion.
+
+    x (B, 3, H, W) in [0, 1]                       padded by the caller to multiples of 64
+    y = g_a(x)        latents        (B, M, H/16, W/16)
+    z = h_a(y)        hyper-latents  (B, N, H/64, W/64)
+    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each
+    x^ = g_s(y^)                     (B, 3, H, W), not clamped
+
+The network is in ``hyperprior``; here it meets images: padding, batches, strips, rounding, measuring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn.functional import pad as torch_pad
+from torch.utils.checkpoint import checkpoint
+
+from sgaplus.codec.fast_synthesis import HyperSynthesis, Synthesis, Transform, phases
+from sgaplus.codec.hyperprior import Hyperprior, load_state
+from sgaplus.devices import fast_precision
+from sgaplus.metrics import PEAK
+
+STRIDE = 64
+"""Height and width of what the transforms see are multiples of this."""
+
+LATENT_STRIDE = 16
+"""Pixels per latent along each side."""
+
+HALO = 2
+"""Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
+latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents."""
+
+CHANNELS_OF_COLOUR = 3
+
+
+@dataclass
+class Latents:
+    """Latents and hyper-latents of a batch.
+
+    Attributes:
+        y: Latents, (B, M, H/16, W/16).
+        z: Hyper-latents, (B, N, H/64, W/64).
+    """
+
+    y: Tensor
+    z: Tensor
+
+
+@dataclass
+class Batch:
+    """Images of one padded size, with what is needed to measure them over their own pixels.
+
+    Attributes:
+        x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
+        pixels: Original pixels of each image, (B,).
+        mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
+        anchor: Of an aim: where the differentiated synthesis counts from, and ``x`` with it.
+    """
+
+    x: Tensor
+    pixels: Tensor
+    mask: Tensor | None
+    anchor: Tensor | None = None
+
+    @cached_property
+    def phases(self) -> tuple[Tensor, Tensor | None]:
+        """Images and mask as the synthesis compares with them: (B, 12, H/2, W/2), (B, 12, H/2, W/2) or None."""
+        if self.mask is None:
+            return phases(self.x), None
+        return phases(self.x), phases(self.mask.expand_as(self.x))
+
+    @classmethod
+    def of(cls, images: list[Tensor]) -> Batch:
+        """Stack images (3, h, w) in [0, 1] whose padded sizes agree.
+
+        Padding repeats the last row and column, at the bottom and at the right.
+        """
+        x = torch.stack([pad(image) for image in images])
+        pixels = torch.tensor([image.shape[1] * image.shape[2] for image in images], device=x.device)
+        if all(image.shape[1:] == x.shape[2:] for image in images):
+            return cls(x, pixels, None)
+        mask = x.new_zeros(len(images), 1, *x.shape[2:])
+        for i, image in enumerate(images):
+            mask[i, :, : image.shape[1], : image.shape[2]] = 1
+        return cls(x, pixels, mask)
+
+
+@dataclass
+class Measurement:
+    """What hard-rounded latents cost and give, per image: float32 tensors of shape (B,).
+
+    Attributes:
+        bpp_y, bpp_z: Estimated bits per original pixel.
+        mse: Mean squared error over original pixels on the 8-bit scale, reconstruction clamped to [0, 1].
+    """
+
+    bpp_y: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+
+    @property
+    def bpp(self) -> Tensor:
+        """Estimated bits per original pixel, latents and hyper-latents."""
+        return self.bpp_y + self.bpp_z
+
+
+def padded_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width after padding."""
+    return math.ceil(height / STRIDE) * STRIDE, math.ceil(width / STRIDE) * STRIDE
+
+
+def as_tensor(pixels: np.ndarray) -> Tensor:
+    """Pixels, uint8 (H, W, 3), as float32, (3, H, W) in [0, 1]."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / PEAK
+
+
+def pad(image: Tensor) -> Tensor:
+    """(3, h, w) to multiples of :data:`STRIDE`, repeating the last row and column."""
+    _, height, width = image.shape
+    to_height, to_width = padded_size(height, width)
+    return torch_pad(image[None], (0, to_width - width, 0, to_height - height), mode="replicate")[0]
+
+
+class Codec:
+    """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights.
+
+    Args:
+        model: The model; what is analysed, measured or coded uses its own precision.
+        device: Where it computes; None for the CPU.
+        precision: Of what is differentiated, ``distortion`` and the gradient of ``entropy_parameters``:
+            ``float32`` (the model's own), ``bfloat16`` for the layers that bear it, or ``auto`` for
+            bfloat16 where the device is faster in it.
+    """
+
+    def __init__(self, model: Hyperprior, device: torch.device | None = None, precision: str = "float32") -> None:
+        self.device = device or torch.device("cpu")
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = fast_precision(self.device) if precision == "auto" else precision
+        self.step_bytes: dict[Hashable, float] = {}  # what refinement has measured, by rounding
+
+    @classmethod
+    def load(cls, path: str | Path, device: torch.device | None = None, precision: str = "float32") -> Codec:
+        """Read a model file.
+
+        Raises:
+            CodecError: missing, not a state dict, or of another architecture.
+        """
+        return cls(Hyperprior.of(load_state(path)), device, precision)
+
+    @property
+    def _narrow(self) -> torch.dtype | None:
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    @cached_property
+    def _synthesis(self) -> Synthesis:
+        """The synthesis that is differentiated."""
+        return Synthesis(self.model.g_s, self._narrow)
+
+    @cached_property
+    def _hyper_synthesis(self) -> HyperSynthesis:
+        """The hyper-synthesis that is differentiated."""
+        return HyperSynthesis(self.model.h_s, self._narrow)
+
+    @property
+    def channels(self) -> int:
+        """The widest of its layers between latents and pixels, in channels: N."""
+        return self.model.g_s[-1].in_channels
+
+    @property
+    def medians(self) -> Tensor:
+        """Offsets that hyper-latents are rounded around, (1, N, 1, 1)."""
+        return self.model.entropy_bottleneck.medians
+
+    def analyse(self, x: Tensor, strip: int | None = None) -> Latents:
+        """Continuous latents of padded images (B, 3, H, W).
+
+        Args:
+            x: Padded images.
+            strip: Latent rows computed at once, to bound memory; None for all.
+        """
+        with torch.no_grad():
+            x = x.contiguous(memory_format=torch.channels_last)
+            rows = [self._analyse_rows(x, *span) for span in _spans(x.shape[2] // LATENT_STRIDE, strip)]
+            y = torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
+            return Latents(y, self.model.h_a(y))
+
+    def latents_of(self, picture: Tensor, strip: int | None = None) -> Latents:
+        """Continuous latents of one picture (3, h, w) of any size, without a batch dimension; ``strip`` as above."""
+        latents = self.analyse(pad(picture)[None].to(self.device), strip)
+        return Latents(latents.y[0], latents.z[0])
+
+    def _analyse_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
+        top = max(0, start - HALO)
+        y = self.model.g_a(x[:, :, top * LATENT_STRIDE : (stop + HALO) * LATENT_STRIDE])
+        return y[:, :, start - top : stop - top]
+
+    def entropy_parameters(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Scales and means of the latents given (relaxed or rounded) hyper-latents."""
+        scales, means = self._hyper_synthesis(z).chunk(2, dim=1)
+        return scales, means
+
+    def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
+        """Estimated bits of the latents per image, (B,)."""
+        return self.model.bits_y(y, scales, means)
+
+    def bits_z(self, z: Tensor) -> Tensor:
+        """Estimated bits of the hyper-latents per image, (B,)."""
+        return self.model.entropy_bottleneck.bits(z)
+
+    def synthesise(self, y: Tensor) -> Tensor:
+        """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
+        return self.model.g_s(y)
+
+    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None) -> Tensor:
+        """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,), differentiable in ``y``.
+
+        Args:
+            batch: The originals.
+            y: Latents, relaxed or rounded.
+            strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
+                memory; None for all. The value is the same but for the order of the sum.
+        """
+        synthesis = partial(self._synthesis.phases, anchor=batch.anchor)
+        return self._distortion(batch, y, strip, synthesis, *batch.phases)
+
+    def _distortion(
+        self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        spans = _spans(y.shape[2], strip)
+        if len(spans) == 1:
+            error = _squared_error(synthesis, x, mask, y, *spans[0])
+        else:
+            parts = [
+                checkpoint(_squared_error, synthesis, x, mask, y, *span, use_reentrant=False, preserve_rng_state=False)
+                for span in spans
+            ]
+            error = torch.stack(parts).sum(dim=0)
+        return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
+
+    def aim(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
+        """The batch whose ``distortion`` is what the model's own precision gives for these latents, rounded.
+
+        A narrower precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level,
+        always alike: refinement would make up for what no decoder does. So these latents are decoded in the
+        model's own, and only the difference from them is left to the narrower. With strips, where memory is
+        scarce, there is no anchor to take that difference from; the shift is corrected all the same.
+        """
+        if self.precision == "float32":
+            return batch
+        with torch.no_grad():
+            y = self.round(latents).y
+            anchor = None if strip else self._synthesis.anchor(y)
+            narrow = partial(self._synthesis, anchor=anchor)
+            parts = [_rows(narrow, y, *span) - _rows(self.synthesise, y, *span) for span in _spans(y.shape[2], strip)]
+            return replace(batch, x=batch.x + torch.cat(parts, dim=2), anchor=anchor)
+
+    def round(self, latents: Latents) -> Latents:
+        """What a bitstream would carry: z rounded around the medians, y around its means."""
+        with torch.no_grad():
+            z = torch.round(latents.z - self.medians) + self.medians
+            _, means = self.entropy_parameters(z)
+            return Latents(torch.round(latents.y - means) + means, z)
+
+    def measure(self, batch: Batch, latents: Latents, strip: int | None = None) -> Measurement:
+        """Rate and distortion of the rounded latents, as a decoder would see them."""
+        with torch.no_grad():
+            rounded = self.round(latents)
+            scales, means = self.entropy_parameters(rounded.z)
+            return Measurement(
+                self.bits_y(rounded.y, scales, means) / batch.pixels,
+                self.bits_z(rounded.z) / batch.pixels,
+                self._distortion(
+                    batch, rounded.y, strip, lambda y: self.synthesise(y).clamp(0, 1), batch.x, batch.mask
+                ),
+            )
+
+
+def _squared_error(synthesis: Transform, x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> Tensor:
+    """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
+    scale = x.shape[2] // y.shape[2]
+    rows = slice(start * scale, stop * scale)
+    mask = None if mask is None else mask[:, :, rows]
+    return _SumOfSquares.apply(_rows(synthesis, y, start, stop), x[:, :, rows], mask)
+
+
+def _rows(synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
+    """Reconstruction in the pixels of latent rows start to stop."""
+    top = max(0, start - HALO)
+    seen = y[:, :, top : stop + HALO]
+    x_hat = synthesis(seen)
+    scale = x_hat.shape[2] // seen.shape[2]
+    return x_hat[:, :, (start - top) * scale : (stop - top) * scale]
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Sum of (x_hat - x)^2 where the mask is 1, (B,), in few passes over memory."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x_hat: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        error = x_hat - x
+        if mask is not None:
+            error *= mask
+        ctx.save_for_backward(error)
+        return error.square().sum(dim=(1, 2, 3))
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (error,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return error * (2 * gradient[:, None, None, None]), None, None
+
+
+def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:
+    """Rows cut into strips: (start, stop) pairs."""
+    strip = strip or rows
+    return [(start, min(start + strip, rows)) for start in range(0, rows, strip)]

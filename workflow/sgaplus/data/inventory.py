@@ -1,0 +1,100 @@
+"""What the data sets of a configuration amount to, and what they lack: the table of `snakemake datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgaplus.data import images
+from sgaplus.data.datasets import archive_of, inputs, kind, place, rows_of
+from sgaplus.data.images import IndexedImage
+from sgaplus.errors import ImageError, SgaplusError
+from sgaplus.files import size_text, write_csv
+
+STATES = ("name", "images", "pixels", "bytes", "state")
+"""Columns of the table of data sets: pixels and bytes are those of all images together."""
+
+
+def unobtained(datasets: Mapping[str, Any], name: str, folder: Path) -> str:
+    """What to do for the files that must be asked for; empty if there are none, or all are there."""
+    source = datasets[name]
+    if kind(source) == "parts":
+        return next(filter(None, (unobtained(datasets, part, folder) for part in source["parts"])), "")
+    for row in rows_of(source) if kind(source) == "manifest" else []:
+        if not row.urls and not place(row, folder).exists():
+            try:
+                archive_of(datasets, row, folder / row.key)
+            except ImageError as error:
+                return str(error)
+    return ""
+
+
+def state(name: str, datasets: Mapping[str, Any], index_file: str | Path | None, folder: Path) -> dict[str, Any]:
+    """One row of :data:`STATES`: what a data set amounts to, or what it lacks.
+
+    Args:
+        name: The data set.
+        datasets: All entries.
+        index_file: Its index, there or not; None where nothing uses it.
+        folder: The data folder.
+    """
+    found = images.read_index(index_file) if index_file and Path(index_file).is_file() else []
+    lost = next((path for path in sorted({image.path for image in found}) if not Path(path).is_file()), None)
+    if found and not lost:
+        pixels = sum(image.width * image.height for image in found)
+        return dict(zip(STATES, (name, len(found), pixels, _bytes(found), "ready"), strict=True))
+    lack = f"{lost}: no such file. Restore it." if lost else _lack(name, datasets, folder)
+    wanted = "unused" if index_file is None else "missing"
+    return dict(zip(STATES, (name, None, None, None, f"{wanted}: {lack}"), strict=True))
+
+
+def _bytes(found: Sequence[IndexedImage]) -> int:
+    """Bytes of all images' files."""
+    return sum(image.length or Path(image.path).stat().st_size for image in found)
+
+
+def _lack(name: str, datasets: Mapping[str, Any], folder: Path) -> str:
+    """What keeps a data set from being ready, as a sentence."""
+    source = datasets[name]
+    if kind(source) == "parts":
+        return f"needs all of {', '.join(source['parts'])}."
+    try:
+        absent = [path for path in inputs(source, folder) if not path.exists()]
+    except SgaplusError as error:
+        return str(error)
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        return unobtained(datasets, name, folder) or f"{absent[0]}{more} could not be had; the log says why."
+    return "not indexed; the log of index_dataset says why."
+
+
+def write_states(states: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """Write the table of data sets as CSV, all or nothing."""
+    write_csv(states, STATES, path)
+
+
+def table(states: Iterable[Mapping[str, Any]]) -> str:
+    """The table of data sets for the terminal; what is missing stands below it in full."""
+    states = list(states)
+    cells = [("data set", "images", "Mpx", "bytes", "state"), *map(_cells, states)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(row[c].rjust(widths[c]) for c in (1, 2, 3)), row[4]]).rstrip()
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    missing = [f"{one['name']} is {one['state']}" for one in states if one["images"] is None]
+    return "\n".join([*lines, *([""] if missing else []), *missing, ""])
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    if one["images"] is None:
+        return one["name"], "", "", "", one["state"].split(":")[0]
+    return (
+        one["name"],
+        f"{one['images']:,}",
+        f"{one['pixels'] / 1e6:,.1f}",
+        size_text(one["bytes"]),
+        one["state"],
+    )

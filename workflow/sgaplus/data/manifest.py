@@ -1,0 +1,265 @@
+"""The manifest: one row per file of the data sets that others publish (config/datasets.csv).
+
+Columns:
+
+    dataset, split     what the file belongs to; an archive is unpacked into the folder <dataset>/<split>
+    file               its name: an image, a zip of images, or a tar of images or of tars of images
+    url, mirrors       where it is (mirrors with spaces between); no url where one must register
+    bytes              its length; empty where it is not published
+    hash_kind, hash    its hash in hex; empty where it is not published (trusted on first use then)
+    members            the folder within the archive whose images are taken; empty for all
+    images, size       how many images there are in it, and WIDTHxHEIGHT where all have one; empty if not known
+    page               where a person reads about it, or registers
+    licence, use       on what terms, and what the paper does with it
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from sgaplus.errors import ManifestError, MissingFileError, WrongFileError, did_you_mean
+from sgaplus.files import digest, replacing
+from sgaplus.paths import shipped
+
+MANIFEST = shipped("config/datasets.csv")
+COLUMNS = (
+    *("dataset", "split", "file", "url", "mirrors", "bytes", "hash_kind", "hash"),
+    *("members", "images", "size", "page", "licence", "use"),
+)
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+IMAGE_SUFFIXES = (".png",)
+HASHES = ("sha256", "sha512", "sha1", "md5")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of the manifest; the module says what each column means."""
+
+    dataset: str
+    split: str
+    file: str
+    url: str
+    mirrors: tuple[str, ...]
+    bytes: int | None
+    hash_kind: str
+    hash: str
+    members: str
+    images: int | None
+    size: tuple[int, int] | None
+    page: str
+    licence: str
+    use: str
+
+    @property
+    def key(self) -> str:
+        """The file's place in the data folder."""
+        return f"{self.dataset}/{self.file}"
+
+    @property
+    def folder(self) -> str:
+        """The place in the data folder of what an archive holds."""
+        return f"{self.dataset}/{self.split}"
+
+    @property
+    def kind(self) -> str:
+        """What the file is: image, zip or tar."""
+        suffix = PurePosixPath(self.file).suffix
+        return "image" if suffix in IMAGE_SUFFIXES else suffix[1:]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where to get it, in the order to try."""
+        return (self.url, *self.mirrors) if self.url else ()
+
+
+def read(path: str | Path | None = None) -> list[Row]:
+    """All rows of a manifest, checked.
+
+    Args:
+        path: The manifest; the project's own if absent.
+
+    Raises:
+        ManifestError: one line that names the row, the column, what is wrong and what would be right.
+    """
+    path = Path(path or MANIFEST)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ManifestError(f"{path}: row 1: the columns must be {','.join(COLUMNS)}.")
+            rows = [_row(cells, f"{path}: row {number}") for number, cells in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path}: can't be read as CSV ({error}). Restore the file.") from error
+    _check_unique(rows, path)
+    return rows
+
+
+def select(rows: Iterable[Row], dataset: str, splits: Iterable[str] | None = None) -> list[Row]:
+    """The rows of a data set, or of some of its splits, in the manifest's order."""
+    wanted = None if splits is None else set(splits)
+    return [row for row in rows if row.dataset == dataset and (wanted is None or row.split in wanted)]
+
+
+def weights(url: str, sha256: str | None = None) -> Row:
+    """A row as those of data sets, for the weights of a model, which no manifest lists."""
+    empty: dict[str, Any] = {"split": "", "members": "", "licence": "", "use": ""}
+    return Row(
+        **empty,
+        dataset="models",
+        file=PurePosixPath(urlsplit(url).path).name,
+        url=url,
+        mirrors=(),
+        bytes=None,
+        hash_kind="sha256" if sha256 else "",
+        hash=sha256 or "",
+        images=None,
+        size=None,
+        page=url,
+    )
+
+
+def named(rows: Iterable[Row], attribute: str, value: str) -> Row:
+    """The one row with this value, of a ``key`` or of an archive's ``folder``."""
+    (row,) = [row for row in rows if getattr(row, attribute) == value and (attribute == "key" or row.kind != "image")]
+    return row
+
+
+def verify(row: Row, path: str | Path, content: str | Path | None = None) -> None:
+    """Check that a file is the one that a row describes.
+
+    Where the row has no hash, the file's own is recorded beside it at the first time, in the format
+    of sha256sum, and must stay the same from then on.
+
+    Args:
+        row: What the file must be.
+        path: The file.
+        content: Where its bytes lie until they are checked; ``path`` itself if absent.
+
+    Raises:
+        MissingFileError: the file is not there.
+        WrongFileError: it has another length or hash.
+    """
+    path, content = Path(path), Path(content or path)
+    if not content.is_file():
+        raise MissingFileError(f"{path}: no such file. Put {row.file} there; {row.page} has it.")
+    verify_length(row, path, content.stat().st_size)
+    verify_hash(row, path, digest(content, row.hash_kind or "sha256"))
+
+
+def verify_length(row: Row, path: Path, found: int) -> None:
+    """The first part of :func:`verify`, for a length in bytes; raises the same."""
+    if row.bytes is not None and found != row.bytes:
+        raise WrongFileError(path, f"expected {row.bytes:,} bytes, found {found:,}")
+
+
+def verify_hash(row: Row, path: Path, found: str) -> None:
+    """The second part of :func:`verify`, for a hash that is already computed; raises the same."""
+    record = path.with_name(f"{path.name}.sha256")
+    if row.hash:
+        if found != row.hash:
+            raise WrongFileError(path, f"expected {row.hash_kind} {row.hash}, found {found}")
+    elif record.is_file():
+        expected = record.read_text().split()[0]
+        if found != expected:
+            wrong = f"expected sha256 {expected}, as {record.name} recorded when it was first there, found {found}"
+            raise WrongFileError(path, wrong, if_changed=f"delete {record.name} too")
+    else:
+        with replacing(record) as temporary:
+            temporary.write_text(f"{found}  {path.name}\n")
+
+
+def require_secure(url: str) -> None:
+    """Refuse all but https, and http to this machine itself.
+
+    Raises:
+        ManifestError: the address is of another kind.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+        raise ManifestError(f"{url!r} is not an https address. Use https; http is for this machine's own servers.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _row(cells: dict[str, str], where: str) -> Row:
+    if None in cells or None in cells.values():
+        raise ManifestError(f"{where}: has another number of columns than the {len(COLUMNS)} of the first row.")
+    for column in ("dataset", "split", "file"):
+        _require(
+            re.fullmatch(NAME, cells[column]), where, column, cells[column], "a name of letters, digits, '.', '_', '-'"
+        )
+    suffix = PurePosixPath(cells["file"]).suffix
+    _require(suffix in (*IMAGE_SUFFIXES, ".zip", ".tar"), where, "file", cells["file"], "a .png, .zip or .tar file")
+    for column in ("page", "licence", "use"):
+        _require(cells[column].strip(), where, column, cells[column], "said")
+    _require(not cells["mirrors"] or cells["url"], where, "url", "", "said where there are mirrors")
+    size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", cells["size"])
+    _require(size or not cells["size"], where, "size", cells["size"], "WIDTHxHEIGHT in pixels, or empty")
+    _check_hash(cells, where)
+    return Row(
+        **{key: cells[key] for key in ("dataset", "split", "file", "url", "hash_kind", "hash")},
+        **{key: cells[key] for key in ("members", "page", "licence", "use")},
+        mirrors=_addresses(cells, where),
+        bytes=_count(cells, "bytes", where),
+        images=_count(cells, "images", where),
+        size=(int(size[1]), int(size[2])) if size else None,
+    )
+
+
+def _require(right: object, where: str, column: str, value: str, wanted: str) -> None:
+    if not right:
+        raise ManifestError(f"{where}: {column}: {value!r} must be {wanted}.")
+
+
+def _addresses(cells: dict[str, str], where: str) -> tuple[str, ...]:
+    """The mirrors, after the check of all addresses."""
+    for column in ("url", "mirrors", "page"):
+        for url in cells[column].split():
+            try:
+                require_secure(url)
+            except ManifestError as error:
+                raise ManifestError(f"{where}: {column}: {error}") from None
+    return tuple(cells["mirrors"].split())
+
+
+def _count(cells: dict[str, str], column: str, where: str) -> int | None:
+    value = cells[column]
+    _require(not value or re.fullmatch(r"[1-9]\d*", value), where, column, value, "a whole number above 0, or empty")
+    return int(value) if value else None
+
+
+def _check_hash(cells: dict[str, str], where: str) -> None:
+    kind, value = cells["hash_kind"], cells["hash"]
+    if not kind and not value:
+        return
+    if kind not in HASHES:
+        raise ManifestError(f"{where}: hash_kind: no hash is called {kind!r}.{did_you_mean(kind, HASHES)}")
+    digits = 2 * hashlib.new(kind, usedforsecurity=False).digest_size
+    _require(re.fullmatch(rf"[0-9a-f]{{{digits}}}", value), where, "hash", value, f"{digits} lower-case hex digits")
+
+
+def _check_unique(rows: list[Row], path: Path) -> None:
+    """No two rows make one file, and none unpacks where another does or lies."""
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        for column, place in (("file", row.key), *((("split", row.folder),) if row.kind != "image" else ())):
+            if place in seen:
+                raise ManifestError(
+                    f"{path}: row {number}: {column}: {place} is also what row {seen[place]} makes. Rename one."
+                )
+            seen[place] = number
