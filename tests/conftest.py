@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in jobs.logged; before torch is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow's jobs; before torch is loaded
 
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))

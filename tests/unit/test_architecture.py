@@ -12,7 +12,7 @@ from sgaplus.code_version import LIBRARY
 STAGES = ["data", "codec", "refinement", "training", "analysis", "artifacts", "config", "benchmarks", "cli"]
 """In their order, over a ground floor of single modules."""
 
-LAST = {"jobs", "__main__"}
+LAST = {"__main__"}
 """Modules outside the packages that may import any."""
 
 MODULES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py"))

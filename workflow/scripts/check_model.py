@@ -1,7 +1,7 @@
-"""Bring in a model that was trained elsewhere."""
+"""Bring in a model that was trained elsewhere, after checking that it is one."""
 
-from sgaplus.jobs import check_model
+from sgaplus.codec.hyperprior import load_state, save_state
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    check_model(snakemake.input.model, snakemake.output.model)
+    save_state(load_state(snakemake.input.model), snakemake.output.model)

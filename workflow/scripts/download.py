@@ -1,7 +1,8 @@
 """Download a file of the manifest of data sets."""
 
-from sgaplus.jobs import download
+from sgaplus.data import downloads, manifest
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    download(snakemake.wildcards.file, snakemake.output.file)
+    row = manifest.named(manifest.read(), "key", snakemake.wildcards.file)
+    downloads.fetch(row, snakemake.output.file)

@@ -1,8 +1,9 @@
 """Download the weights of a model."""
 
-from sgaplus.jobs import download_model
+from sgaplus.data import downloads
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    model = snakemake.wildcards.weights.split("/")[1]
-    download_model(snakemake.config["models"][model], snakemake.output.file)
+    name = snakemake.wildcards.weights.split("/")[1]
+    model = snakemake.config["models"][name]
+    downloads.fetch_weights(model["url"], snakemake.output.file, model.get("sha256"))

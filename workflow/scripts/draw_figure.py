@@ -1,12 +1,8 @@
 """Draw one figure from its records."""
 
-from sgaplus.jobs import draw_figure
+from sgaplus.artifacts import figures
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    draw_figure(
-        records=snakemake.input.get("records") or None,
-        experiment=snakemake.params.experiment,
-        methods=snakemake.params.methods,
-        outputs=list(snakemake.output),
-    )
+    records = snakemake.input.get("records") or None
+    figures.draw(records, snakemake.params.experiment, snakemake.params.methods, list(snakemake.output))

@@ -1,14 +1,27 @@
-"""Draw Figure 5."""
+"""Draw Figure 5: an image, its base model, and the best that another model reaches at that rate."""
 
-from sgaplus.jobs import draw_qualitative
+from pathlib import Path
+
+from sgaplus import records
+from sgaplus.analysis import comparison
+from sgaplus.artifacts import figures
+from sgaplus.codec import bitstream_archive
+from sgaplus.codec.bitstream import Coder
+from sgaplus.codec.frozen import Codec
+from sgaplus.data import images
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    draw_qualitative(
-        records=snakemake.input.records,
-        index=snakemake.input.index,
-        models=dict(zip(snakemake.params.experiment["models"], snakemake.input.models, strict=True)),
-        archives=list(snakemake.input.streams),
-        experiment=snakemake.params.experiment,
-        outputs=list(snakemake.output),
-    )
+    experiment = snakemake.params.experiment
+    models = dict(zip(experiment["models"], snakemake.input.models, strict=True))
+    original = comparison.named(images.read_index(snakemake.input.index), experiment["image"]).read()
+    base, refined = comparison.pair(records.read([snakemake.input.records]), experiment)
+    name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment["image"])
+    archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]
+    decoded, _ = Coder(Codec.load(models[refined["model"]])).decode(bitstream_archive.find(name, archives), name)
+    pictures = {
+        "Original": original,
+        comparison.caption("Base model", base): comparison.unrefined(Codec.load(models[base["model"]]), original),
+        comparison.caption("Refined", refined): decoded,
+    }
+    figures.draw_pictures(pictures, experiment.get("crop"), list(snakemake.output))

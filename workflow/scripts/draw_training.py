@@ -1,10 +1,8 @@
 """Draw the training curves."""
 
-from sgaplus.jobs import draw_training
+from sgaplus.artifacts import figures
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    draw_training(
-        metrics=dict(zip(snakemake.params.models, snakemake.input.metrics, strict=True)),
-        outputs=list(snakemake.output),
-    )
+    metrics = dict(zip(snakemake.params.models, snakemake.input.metrics, strict=True))
+    figures.draw_training(metrics, list(snakemake.output))

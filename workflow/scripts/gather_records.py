@@ -1,7 +1,7 @@
 """Put the records of an experiment into one file."""
 
-from sgaplus.jobs import gather
+from sgaplus import records
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    gather(list(snakemake.input.records), snakemake.params.selected, snakemake.output.records)
+    records.concatenate(snakemake.input.records, snakemake.output.records, snakemake.params.selected)

@@ -1,13 +1,15 @@
-"""Pack the images of one's own copy of an archive into shards."""
+"""Verify one's own copy of an archive, and pack its images into shards."""
 
-from sgaplus.jobs import pack_shards
-from sgaplus.logs import logged
+from tqdm import tqdm
+
+from sgaplus.data import datasets, manifest, shards
+from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
-    pack_shards(
-        folder=snakemake.wildcards.folder,
-        sources=snakemake.params.sources,
-        default=snakemake.params.default,
-        outputs=dict(snakemake.output.items()),
-        threads=snakemake.threads,
-    )
+    row = manifest.named(manifest.read(), "folder", snakemake.wildcards.folder)
+    archive = datasets.archive_of(snakemake.params.sources, row, snakemake.params.default)
+    with tqdm(desc=row.file, total=archive.stat().st_size, unit="B", unit_scale=True, mininterval=1) as bar:
+        packed = shards.pack(
+            archive, row, snakemake.output.shards, snakemake.output.index, snakemake.threads, progress=bar.update
+        )
+    logger.info("%d images", len(packed))

@@ -1,19 +1,32 @@
-"""Refine the latents of one chunk of images, in several ways."""
+"""Refine the latents of one chunk of images, in several ways, one after another."""
 
-from sgaplus.jobs import refine_chunk
+from pathlib import Path
+
+import torch
+
+from sgaplus import devices, records
+from sgaplus.codec import bitstream_archive
+from sgaplus.data import images
 from sgaplus.logs import logged
+from sgaplus.refinement.chunk import Chunk, Engine
+from sgaplus.refinement.kept import Store
+from sgaplus.refinement.task import Refinement
 
 with logged(snakemake.log[0]):
-    refine_chunk(
-        index=snakemake.input.index,
-        model=snakemake.input.model,
-        chunk=int(snakemake.wildcards.chunk),
-        refinements=snakemake.params.refinements,
+    torch.set_num_threads(snakemake.threads)
+    options = snakemake.params.options
+    engine = Engine(snakemake.input.model, devices.resolve(snakemake.params.device), options["precision"])
+    size, number = options["images_per_job"], int(snakemake.wildcards.chunk)
+    chunk = Chunk(
+        engine,
         model_lmbda=snakemake.params.model_lmbda,
-        options=snakemake.params.options | snakemake.params.running,
-        device=snakemake.params.device,
-        threads=snakemake.threads,
-        kept=snakemake.params.kept,
-        outputs=dict(snakemake.output.items()),
+        members=images.read_index(snakemake.input.index)[number * size : (number + 1) * size],
+        store=Store(Path(snakemake.params.kept)),
+        record_every=options["record_every"],
+        memory_bytes=snakemake.params.running["memory_mb"] * 10**6,
         failed=snakemake.params.failed,
     )
+    done = [chunk.refine(Refinement(**refinement)) for refinement in snakemake.params.refinements]
+    streams = {name: stream for _, refined in done for name, stream in refined.items()}
+    bitstream_archive.write(streams, snakemake.output.streams)
+    records.write([row for rows, _ in done for row in rows], snakemake.output.records)

@@ -1,7 +1,8 @@
 """Add up what the jobs of the run cost."""
 
-from sgaplus.jobs import sum_up_costs
+from sgaplus.artifacts import run_cost
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    sum_up_costs(snakemake.params.benchmarks, dict(snakemake.output.items()))
+    table = run_cost.summarise(snakemake.params.benchmarks)
+    run_cost.write(table, snakemake.output.csv, snakemake.output.md, snakemake.output.html)

@@ -1,17 +1,56 @@
-"""Train one model."""
+"""Train one model: its state dict, its metrics, and a card of what it was made with.
 
-from sgaplus.jobs import train_model
+States to go on from, and TensorBoard's events, lie beside the outputs, undeclared: Snakemake removes
+what a rule declares before it runs the rule again.
+"""
+
+from pathlib import Path
+
+import torch
+
+from sgaplus import code_version, devices, provenance
+from sgaplus.codec.hyperprior import save_state, weights_sha256
+from sgaplus.data import images
+from sgaplus.files import sha256, write_json
 from sgaplus.logs import logged
+from sgaplus.training.recipe import Recipe
+from sgaplus.training.trainer import Supervision, train, write_metrics
 
 with logged(snakemake.log[0]):
-    train_model(
-        model=snakemake.params.model,
-        training=snakemake.params.training | snakemake.params.running,
-        index=snakemake.input.index,
-        test_index=snakemake.input.get("test") or None,
-        device=snakemake.params.running["device"],
-        threads=snakemake.threads,
-        start_from=snakemake.input.get("start") or None,
-        name=snakemake.wildcards.model,
-        outputs=dict(snakemake.output.items()),
+    torch.set_num_threads(snakemake.threads)
+    model, training = snakemake.params.model, snakemake.params.training | snakemake.params.running
+    photographs = images.read_index(snakemake.input.index)
+    tested = images.read_index(snakemake.input.test) if snakemake.input.get("test") else []
+    folder, minutes = Path(snakemake.output.model).parent, training["time_limit_minutes"]
+    supervision = Supervision(
+        label=snakemake.wildcards.model,
+        data=images.digest_of(photographs),
+        former_data=sha256(snakemake.input.index),
+        code=code_version.of_script("train_model"),
+        log_every=training["log_every"],
+        evaluate_every=training["evaluate_every"],
+        save_seconds=60 * training["save_minutes"],
+        seconds=None if minutes is None else 60 * minutes,
+        folder=folder,
+        events=folder / "events",
+        workers=training["workers"],
+        cache_bytes=training["cache_mb"] * 10**6,
+        compile=training["compile"],
     )
+    granted = devices.granted(training["device"], training["gpus"])
+    start = snakemake.input.get("start") or None
+    trained, rows = train(Recipe.of(model, training), photographs, granted, supervision, start, tested)
+    write_metrics(rows, snakemake.output.metrics)
+    card = {
+        "model": model,
+        "training": training,
+        "data": supervision.data,
+        "weights": weights_sha256(trained.state_dict()),
+        "code": supervision.code,
+        "software": provenance.software(),
+        "hardware": devices.describe(),
+        "versions": provenance.versions(),
+        "last": rows[-1],
+    }
+    write_json(card, snakemake.output.card)
+    save_state(trained.state_dict(), snakemake.output.model)

@@ -1,7 +1,10 @@
-"""Unpack the images of a downloaded archive."""
+"""Verify a downloaded archive, and unpack its images."""
 
-from sgaplus.jobs import unpack
-from sgaplus.logs import logged
+from sgaplus.data import archives, images, manifest
+from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
-    unpack(snakemake.wildcards.folder, snakemake.input.archive, snakemake.output.folder)
+    row = manifest.named(manifest.read(), "folder", snakemake.wildcards.folder)
+    manifest.verify(row, snakemake.input.archive)
+    count = archives.unpack(snakemake.input.archive, snakemake.output.folder, images.SUFFIXES, row.members)
+    logger.info("%d images", count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,11 @@ logger = logging.getLogger("sgaplus")
 
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
-    """Set up a script's process, and send its messages and errors to the terminal and to the rule's log.
+    """Send a script's messages and errors to the terminal and to the rule's log.
 
     An error that a user can mend ends the script with its sentence; any other leaves its traceback
     in the log too.
     """
-    # Threads that spin while they wait stop each other where jobs share cores: two trainings of two
-    # threads on two cores ran four times slower. Read when torch is loaded, so it must come first.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
