@@ -22,7 +22,7 @@ from sgaplus.data import manifest
 from sgaplus.data.images import read_index
 
 from ..server import cut, fail, serving
-from ..unit.test_shards import encoded, inner
+from ..unit.data.test_shards import encoded, inner
 from .conftest import checkout, write_config
 
 CONFIG = ("--cores", "2", "--configfile", "tiny.yaml")
