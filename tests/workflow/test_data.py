@@ -230,9 +230,15 @@ def test_published_weights_are_downloaded_once_and_become_a_model(place, trained
     assert len(place.server.asked) == asked
 
 
+def copy_without_results(checkout, folder):
+    """Copy a checkout without what was made in it."""
+    made = {"results", "data", ".snakemake"}
+    shutil.copytree(checkout, folder, ignore=lambda inside, names: made if Path(inside) == checkout else set())
+
+
 def test_a_file_that_was_put_there_by_hand_is_used_and_a_wrong_one_refused(place, snakemake, tmp_path):
     folder = tmp_path / "clone"
-    shutil.copytree(place.folder, folder, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    copy_without_results(place.folder, folder)
     (folder / "data/kodak").mkdir(parents=True)
     for name, content in PHOTOGRAPHS.items():
         (folder / "data/kodak" / name).write_bytes(content)
@@ -250,7 +256,7 @@ def test_a_file_that_was_put_there_by_hand_is_used_and_a_wrong_one_refused(place
 
 def test_a_wrong_manifest_stops_before_the_dag_with_one_clear_line(place, snakemake, tmp_path):
     folder = tmp_path / "clone"
-    shutil.copytree(place.folder, folder, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    copy_without_results(place.folder, folder)
     write_manifest(folder, [place.rows[0] | {"url": "http://a.org/a.png"}, *place.rows[1:]])
     printed = snakemake(folder, "-n", *CONFIG, ok=False).stdout
     (line,) = [line for line in printed.splitlines() if "is not an https address" in line]
@@ -261,7 +267,7 @@ def test_a_wrong_manifest_stops_before_the_dag_with_one_clear_line(place, snakem
 def test_imagenets_rule_packs_real_photographs(place, photographs_of_imagenet, snakemake, tmp_path):
     """With a CMYK JPEG and a PNG that is named .JPEG, of which ImageNet has some."""
     folder = tmp_path / "clone"
-    shutil.copytree(place.folder, folder, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    copy_without_results(place.folder, folder)
     odd = {"cmyk": encoded("JPEG", "CMYK", (300, 260)), "png": encoded("PNG", size=(300, 260))}
     files = sorted(photographs_of_imagenet.iterdir())
     content = {file.stem: file.read_bytes() for file in files} | odd
