@@ -19,9 +19,18 @@ LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parent / "scripts"
 PLUMBING = frozenset(
     f"sgaplus.{name}"
-    for name in ("errors", "files", "logs", "meter", "provenance", "code_version", "refinement.rounding_source")
+    for name in (
+        "errors",
+        "files",
+        "paths",
+        "logs",
+        "meter",
+        "provenance",
+        "code_version",
+        "refinement.rounding_source",
+    )
 )
-"""Modules that decide no result: words for the user, writing of files, measuring of costs, and this one."""
+"""Modules that decide no result: words for the user, places and writing of files, costs, and what identifies code."""
 
 WATCHERS = frozenset({"logger", "bar"})
 """Objects whose calls only show what goes on."""
