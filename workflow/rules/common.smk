@@ -72,11 +72,6 @@ CLAIM_FILES = expand(
     f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED)
 )
 COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=["csv", "md", "html"])
-RECORDS = [
-    f"{RUN}/refinements/{dataset}/{model}/part{part}_chunk{chunk}.parquet"
-    for dataset, model, part in PARTS
-    for chunk in range(CHUNKS[dataset])
-]
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
 OPTIONAL = needed.optional(config, DATA)
 DATASET_FILES = {
@@ -161,8 +156,8 @@ def variants_of(wildcards):
     )
 
 
-def records_of(experiment):
-    """The record files in which every refinement that an experiment selects is found."""
+def records_of(experiment=None):
+    """The record files in which every refinement is found that an experiment selects, or that any does."""
     selected = settings.refinements(config, experiment)
     return [
         f"{RUN}/refinements/{dataset}/{model}/part{part}_chunk{chunk}.parquet"

@@ -11,7 +11,7 @@ localrules:
 
 rule describe_run:
     input:
-        records=RECORDS,
+        records=records_of(),
         artifacts=ARTIFACTS,
     output:
         config=f"{RUN}/config.yaml",

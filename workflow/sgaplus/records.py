@@ -91,7 +91,7 @@ def concatenate(paths: Iterable[str | Path], output: str | Path, keys: Iterable[
     Args:
         paths: Record files.
         output: Where to write.
-        keys: Which refinements to keep, as ``config.Refinement.key``; None for all.
+        keys: Which refinements to keep, as ``task.Refinement.key``; None for all.
     """
     rows = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
     if keys is not None:

@@ -63,7 +63,7 @@ class Engine:
         Args:
             pictures: Images by name, (3, h, w) in [0, 1].
             unrefined: Their bitstreams without refinement.
-            method, plan, label: As for ``refinement.refine``.
+            method, plan, label: As for ``engine.refine``.
 
         Raises:
             NonFiniteLossError: a loss stopped being finite.
