@@ -76,6 +76,6 @@ for experiment in config["experiments"]:
 
     rule:
         name:
-            settings.short_name(experiment)
+            plan.short_name(experiment)
         input:
             files_of_experiment(experiment),

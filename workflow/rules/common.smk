@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from sgaplus import code_version, stale_lock
-from sgaplus.config import needed, settings
+from sgaplus.config import needed, plan, references
 from sgaplus.data import datasets as data_sets
 from sgaplus.data import inventory, manifest
 from sgaplus.errors import SgaplusError
@@ -21,11 +21,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     MANIFEST = manifest.read()
-    config = settings.validated(config)
-    REFINEMENTS = settings.refinements(config)
-    PARTS = settings.parts(config)
+    config = references.validated(config)
+    REFINEMENTS = plan.refinements(config)
+    PARTS = plan.parts(config)
     CHUNKS = {
-        dataset: settings.chunks(
+        dataset: plan.chunks(
             data_sets.count(config["datasets"], dataset),
             config["refinement"]["images_per_job"],
         )
@@ -60,7 +60,7 @@ MODEL_FILES = sorted(
 TRAINED = [
     name
     for name, entry in config["models"].items()
-    if settings.trained_here(entry) and f"{RUN}/models/{name}/model.pth" in MODEL_FILES
+    if plan.trained_here(entry) and f"{RUN}/models/{name}/model.pth" in MODEL_FILES
 ]
 TRAINING_FIGURE = (
     expand(f"{RUN}/figures/training.{{suffix}}", suffix=["pdf", "png"])
@@ -158,7 +158,7 @@ def variants_of(wildcards):
 
 def records_of(experiment=None):
     """The record files in which every refinement is found that an experiment selects, or that any does."""
-    selected = settings.refinements(config, experiment)
+    selected = plan.refinements(config, experiment)
     return [
         f"{RUN}/refinements/{dataset}/{model}/part{part}_chunk{chunk}.parquet"
         for (dataset, model, part), keys in PARTS.items()
@@ -272,7 +272,7 @@ def names_of_models(trained):
     names = [
         name
         for name, entry in config["models"].items()
-        if settings.trained_here(entry) == trained
+        if plan.trained_here(entry) == trained
     ]
     return "|".join(map(re.escape, names)) or "none^"
 

@@ -61,7 +61,7 @@ rule gather_records:
         mem_mb=2000,
     params:
         selected=lambda wildcards: list(
-            settings.refinements(config, wildcards.experiment)
+            plan.refinements(config, wildcards.experiment)
         ),
         code=code_of("gather_records"),
     message:

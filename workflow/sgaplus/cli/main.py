@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tqdm import tqdm
 
-from sgaplus.config import settings
+from sgaplus.config.references import validated
 from sgaplus.data import images
 from sgaplus.errors import ConfigError, SgaplusError, did_you_mean
 from sgaplus.files import replacing, size_text, write_csv
@@ -82,7 +82,7 @@ def _add_compress(commands: Any) -> None:
     goal("--lmbda", type=_positive, help=f"weight of the distortion: more is better and larger ({DEFAULT_LMBDA})")
     goal("--target-bpp", type=_positive, metavar="BPP", help="bits per pixel of the file; finds model and lambda")
     goal("--target-psnr", type=_positive, metavar="DB", help="quality in dB; finds model and lambda")
-    add("--method", default="ssl_fast", help="an entry of `methods` in config/settings.yaml (ssl_fast)")
+    add("--method", default="ssl_fast", help="an entry of `methods` in config/config.yaml (ssl_fast)")
     add("--steps", type=_count, default=500, help="steps of refinement; 0 is the plain codec (500)")
     add("--seed", type=int, default=0, help="seed of the random numbers (0)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (auto)")
@@ -193,7 +193,7 @@ def _target(options: argparse.Namespace) -> Target | None:
 def _settings(options: argparse.Namespace) -> Settings:
     import yaml
 
-    methods = settings.validated(yaml.safe_load(CONFIG.read_text()))["methods"]
+    methods = validated(yaml.safe_load(CONFIG.read_text()))["methods"]
     if options.method not in methods:
         raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, methods)}")
     from sgaplus import devices

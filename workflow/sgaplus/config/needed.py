@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sgaplus.config.settings import trained_here
+from sgaplus.config.plan import trained_here
 from sgaplus.data.datasets import kind
 from sgaplus.data.inventory import unobtained
 

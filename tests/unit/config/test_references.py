@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import pytest
+
+from sgaplus.config import plan, references
+from sgaplus.config.references import validated
+
+from .configurations import CLAIM, PROBABILITIES, SCHEMA, SMALL, overlaid, refusal, small, swept, without
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("datasets.photos", {"manifest": "kodac"}, "datasets.photos.manifest: no entry 'kodac'. Did you mean 'kodak'?"),
+        (
+            "datasets.photos",
+            {"manifest": "clic", "splits": ["mobile_vald"]},
+            "datasets.photos.splits: no entry 'mobile_vald'. Did you mean 'mobile_valid'?",
+        ),
+        ("datasets.photos", {"parts": ["tny"]}, "datasets.photos.parts: no entry 'tny'. Did you mean 'tiny'?"),
+        ("models.low.dataset", "phots", "models.low.dataset: no entry 'phots'. Did you mean 'photos'?"),
+        ("models.low.start_from", "hihg", "models.low.start_from: no entry 'hihg'. Did you mean 'high'?"),
+        ("methods.ssl.rounding", "sll", "methods.ssl.rounding: there is no rounding 'sll'. Did you mean 'ssl'?"),
+        ("methods.ssl.parameters", {"aa": 1}, "methods.ssl.parameters: no entry 'aa'. Did you mean 'a'?"),
+        ("methods.sga.parameters", {"a": 1}, "methods.sga.parameters: no entry 'a'. Known: none."),
+        ("experiments.curves.dataset", "tny", "experiments.curves.dataset: no entry 'tny'. Did you mean 'tiny'?"),
+        ("experiments.curves.models", ["low", "hi"], "experiments.curves.models: no entry 'hi'. Did you mean 'high'?"),
+        ("experiments.curves.methods", ["sll"], "experiments.curves.methods: no entry 'sll'. Did you mean 'ssl'?"),
+    ],
+)
+def test_a_name_without_an_entry_is_refused_and_the_right_one_suggested(place, value, said):
+    assert refusal(small(**{place: value})).startswith(said)
+
+
+@pytest.mark.parametrize("chain", [["photos"], ["photos", "b"], ["photos", "b", "c"]])
+def test_data_sets_that_are_parts_of_themselves_are_refused(chain):
+    config = small()
+    for name, part in zip(chain, [*chain[1:], chain[0]], strict=True):
+        config["datasets"][name] = {"parts": ["tiny", part]}
+    message = refusal(config)
+    assert message == f"datasets.photos.parts: {' -> '.join([*chain, 'photos'])} is a circle."
+
+
+@pytest.mark.parametrize("below", [{"manifest": "kodak"}, {"parts": ["tiny"]}])
+def test_a_path_goes_before_where_a_data_set_would_come_from(below):
+    validated(small(**{"datasets.photos": below | {"path": "photos"}}))
+
+
+@pytest.mark.parametrize("chain", [["low"], ["low", "b"], ["low", "b", "c"]])
+def test_models_that_start_from_each_other_are_refused(chain):
+    config = small()
+    for model, start in zip(chain, [*chain[1:], chain[0]], strict=True):
+        config["models"][model] = config["models"]["low"] | {"start_from": start}
+    message = refusal(config)
+    assert message.startswith(f"models.low.start_from: {' -> '.join([*chain, 'low'])} is a circle")
+
+
+def test_a_model_may_start_from_one_that_starts_from_another():
+    config = small()
+    for model, start in (("b", "low"), ("c", "b")):
+        config["models"][model] = config["models"]["low"] | {"start_from": start}
+    assert validated(config)["models"]["c"]["start_from"] == "b"
+
+
+@pytest.mark.parametrize("width", ["N", "M"])
+def test_a_model_starts_from_one_that_is_as_wide_at_most(width):
+    config = small(**{"models.narrow": SMALL["models"]["low"] | {"start_from": "low", width: 4}})
+    assert refusal(config) == (
+        f"models.narrow.start_from: low has {width} = 8 and this model only {width} = 4. Make it as wide."
+    )
+    config["models"]["narrow"][width] = 16
+    validated(config)
+    config["models"]["narrow"] |= {width: 4, "start_from": "high"}  # of widths that only its file knows
+    validated(config)
+
+
+def test_a_path_goes_before_the_keys_of_a_training(paper):
+    config = overlaid("config.yaml", {"models": {"mshp_lmbda0.01": {"path": "mine.pth"}}})
+    assert plan.refinements(validated(config)) == plan.refinements(paper)
+    validated(small(**{"models.high": SMALL["models"]["low"] | {"path": "x", "N": 9, "start_from": "low"}}))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (without("experiments.curves.figure"), "experiments.curves: needs either figure or table."),
+        (without("datasets.photos.path"), "datasets.photos: needs either path or package and files or manifest or pa"),
+        (without("datasets.tiny.files"), "datasets.tiny: needs either path or package and files or manifest or parts."),
+        (small(**{"datasets.tiny.path": "photos"}), "datasets.tiny: has path and package, which name different images"),
+        (
+            small(**{"datasets.photos": {"manifest": "kodak", "parts": ["tiny"]}}),
+            "datasets.photos: has manifest and pa",
+        ),
+        (small(**{"datasets.photos.splits": ["all"]}), "datasets.photos: 'manifest' is a dependency of 'splits'."),
+        (small(**{"datasets.photos.archive": "a.tar"}), "datasets.photos: 'manifest' is a dependency of 'archive'."),
+        (
+            small(**{"datasets.photos": {"manifest": "kodak", "archive": "kodak.tar"}}),
+            "datasets.photos.archive: kodak can be downloaded. Leave it out, or name the images by `path`.",
+        ),
+        (small(**{"datasets.photos.package": "skimage"}), "datasets.photos: 'files' is a dependency of 'package'."),
+        (small(**{"datasets.photos.files": ["a.png"]}), "datasets.photos: 'package' is a dependency of 'files'."),
+        (without("models.low.N"), "models.low: needs either path or url or N and M and steps and dataset."),
+        *(
+            (without(f"experiments.curves.{key}"), f"experiments.curves: needs {key} for loss_curves.")
+            for key in ("dataset", "models", "methods", "steps")
+        ),
+        (small(**{"experiments.table.table": "sweep"}), "experiments.table: needs sweep for sweep."),
+        *(
+            (small(**{f"experiments.curves.{artifact}": kind}), f"experiments.curves: needs {key} for {kinds}.")
+            for artifact, kind, kinds, key in (
+                ("figure", "multi_rate", "multi_rate", "targets"),
+                ("figure", "qualitative", "qualitative", "targets"),
+                ("figure", "grid", "grid", "sweep"),
+                ("table", "bd", "loss_curves and bd", "against"),
+                ("table", "cost", "loss_curves and cost", "against"),
+                ("table", "budget", "loss_curves and budget", "against"),
+            )
+        ),
+        (swept({"tau_max": [0.5], "lr": [1]}), "experiments.sweep.sweep: sweep is about 1 parameter(s), not 2."),
+        (
+            small(**{"experiments.table.table": "bd", "experiments.table.against": "sga"}),
+            "experiments.table.models: bd is about a rate-distortion curve. Name two models or more.",
+        ),
+        (
+            small(**{"experiments.curves.figure": "multi_rate", "experiments.curves.targets": [1]}),
+            "experiments.curves.methods: multi_rate is about one method. Name one.",
+        ),
+        (
+            small(**{"experiments.table.table": "classes"}),
+            "experiments.table: classes needs methods in pairs, of two classes and of three, and two step counts.",
+        ),
+        (
+            small(**{"experiments.table.table": "cost", "experiments.table.against": "slg"}),
+            "experiments.table.against: no entry 'slg'. Did you mean 'sga'?",
+        ),
+        (
+            small(**{"experiments.p": {"title": "Figure 1", "figure": "probabilities"}}),
+            "experiments.p: needs methods for probabilities.",
+        ),
+    ],
+)
+def test_an_entry_is_complete_and_makes_its_choice(config, said):
+    assert refusal(config).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "value"),
+    [
+        ("curves", "bitrate", "actual"),
+        ("curves", "differences", ["sga"]),
+        ("table", "panels", ["psnr"]),
+        ("table", "sweep", {"tau_max": [0.5]}),
+        ("p", "dataset", "photos"),
+        ("p", "models", ["low"]),
+        ("p", "steps", [20]),
+        ("p", "targets", [1]),
+        ("p", "sweep", {"tau_max": [0.5]}),
+    ],
+)
+def test_a_key_that_would_change_nothing_is_refused(experiment, key, value):
+    config = small(**{"experiments.p": dict(PROBABILITIES)})
+    config["experiments"][experiment][key] = value
+    kind = {"curves": "loss_curves", "table": "steps", "p": "probabilities"}[experiment]
+    assert refusal(config) == f"experiments.{experiment}: {key} means nothing to {kind}; leave it out."
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ({"check": "lower_loss", "method": "ssl"}, "claims.c: needs than for lower_loss."),
+        ({"check": "covers", "method": "ssl"}, "claims.c: method means nothing to covers; leave it out."),
+        ({"check": "covers", "experiment": "curvs"}, "claims.c.experiment: no entry 'curvs'. Did you mean 'curves'?"),
+        ({"check": "converge", "methods": ["sla"]}, "claims.c: experiments.curves has no method 'sla'. Did you mean"),
+        ({"check": "lower_loss", "method": "ssl", "than": ["base"]}, "claims.c: experiments.curves has no method 'ba"),
+        ({"check": "lower"}, "claims.c.check: 'lower' is not one of"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged_is_refused(claim, said):
+    assert refusal(small(claims={"c": CLAIM | claim})).startswith(said)
+
+
+def test_bits_may_be_compared_with_the_base_model():
+    claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base", "sga"]}
+    assert validated(small(claims={"c": claim}))["claims"]["c"] == claim
+
+
+def test_what_checks_need_and_what_they_judge_are_the_same_list():
+    from sgaplus.artifacts import claims
+
+    assert claims.CHECKS.keys() == references.CLAIM_NEEDS.keys()
+
+
+def test_every_kind_of_artifact_has_its_function():
+    from sgaplus.artifacts import figures, tables
+
+    kinds = SCHEMA["properties"]["experiments"]["additionalProperties"]["properties"]
+    assert set(kinds["figure"]["enum"]) == {*figures.FIGURES, "probabilities", "qualitative"}
+    assert set(kinds["table"]["enum"]) == set(tables.TABLES)
+
+
+def test_a_claim_about_more_steps_than_the_method_runs_is_refused():
+    claim = CLAIM | {"check": "lower_loss", "experiment": "table", "method": "ssl", "than": ["sga"]}
+    config = small(**{"methods.ssl.steps": 30, "experiments.table.methods": ["sga", "ssl"]}, claims={"c": claim})
+    assert refusal(config) == "claims.c: is about 40 steps, but methods.ssl.steps is 30. Leave it out."
+    validated(config | {"claims": {"c": claim | {"steps": 10}}})
