@@ -14,6 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.published import Published
+from sgaplus.artifacts.results import Results
+from sgaplus.paths import shipped
+
 LMBDAS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
 METHODS: dict[str, dict[str, Any]] = {
     "ste": {"label": "STE", "rounding": "ste", "parameters": {}, "color": "#999999", "marker": "v"},
@@ -97,3 +102,12 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
         **{"batch": 2, "seconds": 0.2 * step, "peak_memory_mb": 900.0, "joules": float("nan")},
         "bytes": round(1.015 * estimated) + 40 if step in (0, last) else None,
     }
+
+
+PUBLISHED = Published.read(shipped("config/published_rd.csv"), shipped("config/published_losses.csv"))
+
+
+def results(records: pd.DataFrame, entry: Mapping[str, Any], methods: Mapping[str, Any] = METHODS) -> Results:
+    """Results of an experiment with this entry; what it leaves out of an entry's lists is empty."""
+    filled = {"title": "An experiment", "seeds": [0], "dataset": "demo", "models": ["model_lmbda0.01"]} | dict(entry)
+    return Results(Experiment.of(filled), methods, records, PUBLISHED)

@@ -44,11 +44,11 @@ def test_an_import_goes_only_down(path):
 def test_every_folder_is_a_stage_and_its_init_file_is_empty():
     folders = {path.name for path in LIBRARY.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == set(STAGES)
-    assert all((LIBRARY / stage / "__init__.py").read_text() == "" for stage in STAGES)
+    assert all(path.read_text() == "" for path in LIBRARY.glob("*/**/__init__.py"))
 
 
 def test_tests_mirror_the_packages():
     tests = Path(__file__).parent
-    for path in tests.glob("*/test_*.py"):
-        module = LIBRARY / path.parent.name / path.name.removeprefix("test_")
+    for path in tests.glob("*/**/test_*.py"):
+        module = LIBRARY / path.parent.relative_to(tests) / path.name.removeprefix("test_")
         assert module.is_file(), path.name

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from sgaplus import code_version, stale_lock
+from sgaplus.artifacts import kinds
 from sgaplus.config import needed, plan, references
 from sgaplus.data import datasets as data_sets
 from sgaplus.data import inventory, manifest
@@ -43,10 +44,13 @@ ENVIRONMENT = "../../envs/sgaplus.yaml"
 TABLES = [name for name, entry in config["experiments"].items() if "table" in entry]
 FIGURES = [name for name, entry in config["experiments"].items() if "figure" in entry]
 QUALITATIVE = [
-    name for name in FIGURES if config["experiments"][name]["figure"] == "qualitative"
+    name
+    for name in FIGURES
+    if kinds.find("figure", config["experiments"][name]["figure"]).bitstreams
 ]
+TABLE_FORMATS = ["csv", "md", "html", "tex"]
 TABLE_FILES = expand(
-    f"{RUN}/tables/{{table}}.{{suffix}}", table=TABLES, suffix=["csv", "md", "html"]
+    f"{RUN}/tables/{{table}}.{{suffix}}", table=TABLES, suffix=TABLE_FORMATS
 )
 FIGURE_FILES = expand(
     f"{RUN}/figures/{{figure}}.{{suffix}}", figure=FIGURES, suffix=["pdf", "png"]
@@ -68,10 +72,8 @@ TRAINING_FIGURE = (
     else []
 )
 JUDGED = sorted({claim["experiment"] for claim in config["claims"].values()})
-CLAIM_FILES = expand(
-    f"{RUN}/claims.{{suffix}}", suffix=["csv", "md", "html"] * bool(JUDGED)
-)
-COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=["csv", "md", "html"])
+CLAIM_FILES = expand(f"{RUN}/claims.{{suffix}}", suffix=TABLE_FORMATS if JUDGED else [])
+COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=TABLE_FORMATS)
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
 OPTIONAL = needed.optional(config, DATA)
 DATASET_FILES = {
@@ -100,6 +102,24 @@ def code_of(script):
     return lambda wildcards: code_version.of_script(script)
 
 
+def code_of_kind(script, family):
+    """The versions of a script and of the function that makes an experiment's figure or table."""
+
+    def versions(wildcards):
+        entry = config["experiments"][wildcards[family]]
+        kind = kinds.find(family, entry[family])
+        return [code_version.of_script(script), kind.code()]
+
+    return versions
+
+
+def code_of_checks(wildcards):
+    """The versions of the script that judges claims and of the checks that it does."""
+    checks = sorted({claim["check"] for claim in config["claims"].values()})
+    codes = [kinds.find("check", check).code() for check in checks]
+    return [code_version.of_script("judge_claims"), *codes]
+
+
 def refinements_of(wildcards):
     """The refinements that a job does, as plain values that Snakemake can compare between runs."""
     keys = PARTS[(wildcards.dataset, wildcards.model, wildcards.part)]
@@ -119,10 +139,10 @@ def roundings_of(wildcards):
 
 
 def drawn_roundings(wildcards):
-    """The versions of the roundings that a figure draws: Figure 1 does, the others draw records."""
+    """The versions of the roundings that a figure draws itself, where it draws no records: Figure 1."""
     selected = experiment_of(wildcards.figure)
-    probabilities = selected["experiment"]["figure"] == "probabilities"
-    methods = selected["methods"].values() if probabilities else []
+    refines = kinds.find("figure", selected["experiment"]["figure"]).refines
+    methods = [] if refines else selected["methods"].values()
     return versions_of(method["rounding"] for method in methods)
 
 

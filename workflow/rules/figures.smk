@@ -42,7 +42,7 @@ rule draw_figure:
             for key in ("experiment", "methods")
         },
         roundings=drawn_roundings,
-        code=code_of("draw_figure"),
+        code=code_of_kind("draw_figure", "figure"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -86,7 +86,7 @@ rule draw_qualitative:
             key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
             for key in ("experiment", "methods")
         },
-        code=code_of("draw_qualitative"),
+        code=code_of_kind("draw_qualitative", "figure"),
     message:
         "Drawing {wildcards.figure}"
     script:

@@ -60,9 +60,7 @@ rule gather_records:
     resources:
         mem_mb=2000,
     params:
-        selected=lambda wildcards: list(
-            plan.refinements(config, wildcards.experiment)
-        ),
+        selected=lambda wildcards: list(plan.refinements(config, wildcards.experiment)),
         code=code_of("gather_records"),
     message:
         "Gathering the records of {wildcards.experiment}"

@@ -44,6 +44,7 @@ rule judge_claims:
         md=f"{RUN}/claims.md",
         # included in the report's first page
         html=f"{RUN}/claims.html",
+        tex=f"{RUN}/claims.tex",
     log:
         f"{RUN}/logs/judge_claims.log",
     benchmark:
@@ -57,7 +58,7 @@ rule judge_claims:
         claims=config["claims"],
         experiments={name: config["experiments"][name] for name in JUDGED},
         labels={name: method["label"] for name, method in config["methods"].items()},
-        code=code_of("judge_claims"),
+        code=code_of_checks,
     message:
         "Judging the paper's claims"
     script:
@@ -77,6 +78,7 @@ rule sum_up_costs:
             labels={"table": "What the run cost"},
             caption="../report/run_cost.rst",
         ),
+        tex=f"{RUN}/tables/run_cost.tex",
     log:
         f"{RUN}/logs/sum_up_costs.log",
     benchmark:

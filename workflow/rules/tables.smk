@@ -21,6 +21,7 @@ rule make_table:
             },
             caption="../report/experiment.rst",
         ),
+        tex=f"{RUN}/tables/{{table}}.tex",
     log:
         f"{RUN}/logs/make_table/{{table}}.log",
     benchmark:
@@ -37,7 +38,7 @@ rule make_table:
             key: lambda wildcards, key=key: experiment_of(wildcards.table)[key]
             for key in ("experiment", "methods")
         },
-        code=code_of("make_table"),
+        code=code_of_kind("make_table", "table"),
     message:
         "Making table {wildcards.table}"
     script:

@@ -5,18 +5,27 @@ from pathlib import Path
 
 import torch
 
+from sgaplus.artifacts import model_card
+from sgaplus.codec.hyperprior import load_state, save_state
 from sgaplus.data import images
+from sgaplus.files import replacing, write_json
 from sgaplus.logs import logged
 from sgaplus.training import bundle
 
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
-    names = snakemake.params.names
-    files = {
-        name: {"model": model, "metrics": metrics}
-        for name, model, metrics in zip(names, snakemake.input.models, snakemake.input.metrics, strict=True)
-    }
+    names, output, test = snakemake.params.names, snakemake.output, snakemake.params.test
     cards = {name: json.loads(Path(card).read_text()) for name, card in zip(names, snakemake.input.cards, strict=True)}
+    for trained, half in zip(snakemake.input.models, output.models, strict=True):
+        save_state(bundle.half_precision(load_state(trained)), half)
+    models = dict(zip(names, output.models, strict=True))
+    lmbdas = {name: card["model"]["lmbda"] for name, card in cards.items()}
     tested = images.read_index(snakemake.input.test)
-    table = bundle.write(files, cards, snakemake.params.test, tested, Path(snakemake.output.readme).parent)
-    print(table.to_string(index=False))
+    curve = bundle.measure(models, lmbdas, tested)
+    write_json(cards, output.recipes)
+    with replacing(output.curve) as temporary:
+        curve.to_csv(temporary, index=False, float_format="%.5f")
+    with replacing(output.readme) as temporary:
+        metrics = dict(zip(names, snakemake.input.metrics, strict=True))
+        temporary.write_text(model_card.text(curve, cards, metrics, test, len(tested)))
+    print(curve.to_string(index=False))

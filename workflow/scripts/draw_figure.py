@@ -1,8 +1,19 @@
-"""Draw one figure from its records."""
+"""Draw one figure from its records, or Figure 1 from the methods' own functions."""
 
-from sgaplus.artifacts import figures
+import pandas as pd
+
+from sgaplus import records
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.published import Published
+from sgaplus.artifacts import kinds
+from sgaplus.artifacts.figures import style
+from sgaplus.artifacts.results import Results
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    records = snakemake.input.get("records") or None
-    figures.draw(records, snakemake.params.experiment, snakemake.params.methods, list(snakemake.output))
+    experiment = Experiment.of(snakemake.params.experiment)
+    rows = records.read([snakemake.input.records]) if snakemake.input.get("records") else pd.DataFrame()
+    published = Published.read(*snakemake.input.published)
+    results = Results(experiment, snakemake.params.methods, rows, published)
+    draw = kinds.find("figure", experiment.figure).function()
+    style.save(lambda: draw(results), list(snakemake.output))

@@ -4,24 +4,29 @@ from pathlib import Path
 
 from sgaplus import records
 from sgaplus.analysis import comparison
-from sgaplus.artifacts import figures
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.artifacts import kinds
+from sgaplus.artifacts.figures import style
+from sgaplus.artifacts.results import Results
 from sgaplus.codec import bitstream_archive
-from sgaplus.codec.bitstream import Coder
+from sgaplus.codec.bitstream import Coder, unrefined
 from sgaplus.codec.frozen import Codec
 from sgaplus.data import images
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    experiment = snakemake.params.experiment
-    models = dict(zip(experiment["models"], snakemake.input.models, strict=True))
-    original = comparison.named(images.read_index(snakemake.input.index), experiment["image"]).read()
-    base, refined = comparison.pair(records.read([snakemake.input.records]), experiment)
-    name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment["image"])
+    experiment = Experiment.of(snakemake.params.experiment)
+    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]))
+    models = dict(zip(experiment.models, snakemake.input.models, strict=True))
+    original = comparison.named(images.read_index(snakemake.input.index), experiment.image).read()
+    base, refined = comparison.pair(results.records, experiment)
+    name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment.image)
     archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]
     decoded, _ = Coder(Codec.load(models[refined["model"]])).decode(bitstream_archive.find(name, archives), name)
     pictures = {
         "Original": original,
-        comparison.caption("Base model", base): comparison.unrefined(Codec.load(models[base["model"]]), original),
+        comparison.caption("Base model", base): unrefined(Codec.load(models[base["model"]]), original),
         comparison.caption("Refined", refined): decoded,
     }
-    figures.draw_pictures(pictures, experiment.get("crop"), list(snakemake.output))
+    draw = kinds.find("figure", experiment.figure).function()
+    style.save(lambda: draw(results, pictures), list(snakemake.output), theme="white")

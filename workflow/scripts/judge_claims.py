@@ -1,18 +1,26 @@
 """Judge the paper's claims by the run's records."""
 
 from sgaplus import records
-from sgaplus.artifacts import claims
+from sgaplus.analysis.experiment import Claim, Experiment
+from sgaplus.artifacts import claims, claims_page, table
+from sgaplus.artifacts.results import Results
+from sgaplus.files import replacing
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
+    methods = {name: {"label": label} for name, label in snakemake.params.labels.items()}
     experiments = snakemake.params.experiments
-    rows = {name: records.read([path]) for name, path in zip(experiments, snakemake.input.records, strict=True)}
+    results = {
+        name: Results(Experiment.of(entry), methods, records.read([path]))
+        for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
+    }
     artifacts = dict(zip(experiments, snakemake.input.artifacts, strict=True))
-    judged = [
-        claims.judge(claim, rows[claim["experiment"]], experiments[claim["experiment"]], snakemake.params.labels)
-        for claim in snakemake.params.claims.values()
-    ]
-    claims.write(judged, artifacts, snakemake.output.csv, snakemake.output.md, snakemake.output.html)
+    entries = [Claim.of(entry) for entry in snakemake.params.claims.values()]
+    judged = [claims.judge(results[claim.experiment], claim) for claim in entries]
+    files = dict(snakemake.output.items())
+    with replacing(files.pop("html")) as temporary:
+        temporary.write_text(claims_page.page(judged, artifacts))
+    table.write(claims_page.table(judged), files)
     for one in judged:
         logger.info("%-14s %s", one.verdict, one.text)
-    logger.info(claims.summary(judged))
+    logger.info(claims_page.summary(judged))

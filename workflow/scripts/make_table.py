@@ -1,11 +1,15 @@
 """Make one table from its records."""
 
 from sgaplus import records
-from sgaplus.artifacts import tables
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.published import Published
+from sgaplus.artifacts import kinds, table
+from sgaplus.artifacts.results import Results
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    experiment = snakemake.params.experiment
-    labels = {name: method["label"] for name, method in snakemake.params.methods.items()}
-    table = tables.TABLES[experiment["table"]](records.read([snakemake.input.records]), experiment, labels)
-    tables.write(table, **dict(snakemake.output.items()))
+    experiment = Experiment.of(snakemake.params.experiment)
+    published = Published.read(*snakemake.input.published)
+    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published)
+    make = kinds.find("table", experiment.table).function()
+    table.write(make(results), dict(snakemake.output.items()))

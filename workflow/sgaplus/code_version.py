@@ -28,6 +28,7 @@ PLUMBING = frozenset(
         "provenance",
         "code_version",
         "refinement.rounding_source",
+        "artifacts.kinds",
     )
 )
 """Modules that decide no result: words for the user, places and writing of files, costs, and what identifies code."""

@@ -65,6 +65,10 @@ class RefinementError(SgaplusError):
     """A refinement that can't go on."""
 
 
+class RecordError(SgaplusError):
+    """Records that lack a value which is asked for."""
+
+
 class TrainingError(SgaplusError):
     """A training that can't go on."""
 

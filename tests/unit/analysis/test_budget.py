@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from sgaplus.analysis import budget
+from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.selection import at_step
 from tests.synthetic import refined
 
-ENTRY = {"methods": ["sga", "ssl"], "steps": [500, 2000], "against": "ssl"}
+ENTRY = Experiment(title="", methods=("sga", "ssl"), steps=(500, 2000), against="ssl", seeds=(0,))
 
 
 def test_the_reference_has_no_excess_over_itself():

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sgaplus.analysis import cost
+from sgaplus.analysis.experiment import Experiment
 from tests.synthetic import LMBDAS, refined
 
-ONE = {"models": ["m"], "methods": ["sga", "ssl"], "steps": [2000, 500]}
-ALL = {**ONE, "models": list(LMBDAS)}
+ONE = Experiment(title="", methods=("sga", "ssl"), models=("m",), steps=(2000, 500), seeds=(0,))
+ALL = replace(ONE, models=tuple(map(str, LMBDAS)))
 
 
 def test_time_is_per_image_of_a_batch():

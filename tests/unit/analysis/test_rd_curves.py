@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from sgaplus.analysis import rd_curves
 from sgaplus.analysis.selection import at_step
-from sgaplus.errors import ConfigError
 from tests.synthetic import LMBDAS, refined
 
 CURVE = np.array([[0.1, 27.0], [0.2, 29.5], [0.4, 32.0], [0.8, 35.0]])
@@ -80,7 +79,7 @@ def test_psnr_at_a_rate_goes_through_the_points_and_straight_on_beyond_them():
 
 
 def test_a_curve_of_one_model_is_refused():
-    with pytest.raises(ConfigError, match="at least two models"):
+    with pytest.raises(ValueError, match="at least two points"):
         rd_curves.psnr_at(CURVE[:1], np.array([0.1]))
 
 

@@ -6,11 +6,12 @@ import json
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from sgaplus.analysis.bootstrap import Estimate
+from sgaplus.analysis.experiment import Claim
 from sgaplus.artifacts import claims
 from sgaplus.artifacts.claims import HOLDS, IN_PART, NOT, Comparison
+from tests.synthetic import results
 
 LABELS = {"ste": "STE", "sga": "SGA", "ssl": "SSL", "linear": "Linear", "linear3": "Linear 3", "ssl3": "SSL 3"}
 IMAGES = [f"image{number}" for number in range(12)]
@@ -35,7 +36,9 @@ def losses(**ends: float | list[float]) -> pd.DataFrame:
 
 def judged(records: pd.DataFrame, check: str, experiment: dict | None = None, **claim) -> claims.Judged:
     entry = {"text": "So it is.", "source": "Section 1", "experiment": "e", "check": check}
-    return claims.judge(entry | claim, records, {"steps": [10], "models": ["m"]} | (experiment or {}), LABELS)
+    methods = {name: {"label": label} for name, label in LABELS.items()}
+    shown = results(records, {"steps": [10], "models": ["m"], "methods": list(LABELS)} | (experiment or {}), methods)
+    return claims.judge(shown, Claim.of(entry | claim))
 
 
 NAN = float("nan")
@@ -222,19 +225,3 @@ def test_figure_5_asks_for_a_better_image_at_no_more_bits(bpp, psnr, expected):
     ]
     experiment = {"image": "image0", "models": ["low", "high"]}
     assert judged(pd.DataFrame(rows), "better_at_its_rate", experiment).verdict == expected
-
-
-def test_the_page_shows_each_verdict_with_its_figure_and_escapes_texts(tmp_path):
-    picture = tmp_path / "e.png"
-    Image.new("RGB", (4, 4)).save(picture)
-    one = claims.Judged("a < b", HOLDS, "x: −1", "Section 1", "e")
-    two = claims.Judged("c", NOT, "y: +1", "Section 2", "t")
-    outputs = [str(tmp_path / name) for name in ("claims.csv", "claims.md", "claims.html")]
-    claims.write([one, two], {"e": str(picture), "t": "tables/t.html"}, *outputs)
-    table = pd.read_csv(outputs[0])
-    assert list(table["verdict"]) == [HOLDS, NOT]
-    page = (tmp_path / "claims.html").read_text()
-    assert "a &lt; b" in page
-    assert page.count("data:image/png;base64,") == 1
-    assert "Of 2 claims of the paper, 1 hold in this run, 0 hold in part and 1 do not." in page
-    assert (tmp_path / "claims.md").read_text().startswith("|")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pandas as pd
-
 from sgaplus.artifacts import run_cost
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -16,7 +14,7 @@ def test_jobs_are_added_up_by_rule_with_the_dearest_first_and_all_last(tmp_path)
     benchmark(tmp_path / "refine/kodak/m/part0_chunk0.tsv", 3600, "100", "7200")
     benchmark(tmp_path / "refine/kodak/m/part1_chunk0.tsv", 1800, "300", "3600")
     benchmark(tmp_path / "describe_run.tsv", 36, "-", "-")  # too short to be measured
-    table = run_cost.summarise(tmp_path)
+    table = run_cost.summarise(tmp_path).values
     assert list(table.index) == ["refine", "describe_run", "all"]
     assert table.loc["refine"].to_dict() == {"jobs": 2, "hours": 1.5, "longest": 1.0, "cpu_hours": 3.0, "memory": 300.0}
     assert table.loc["all", "jobs"] == 3
@@ -24,13 +22,14 @@ def test_jobs_are_added_up_by_rule_with_the_dearest_first_and_all_last(tmp_path)
 
 
 def test_a_run_without_benchmarks_has_an_empty_sum(tmp_path):
-    assert list(run_cost.summarise(tmp_path).index) == ["all"]
+    assert list(run_cost.summarise(tmp_path).values.index) == ["all"]
 
 
-def test_the_table_is_written_for_machines_and_for_people(tmp_path):
+def test_the_table_is_written_for_machines_and_for_people(tmp_path, written):
     benchmark(tmp_path / "benchmarks/refine.tsv", 3600, "100", "7200")
-    outputs = [tmp_path / f"run_cost.{suffix}" for suffix in ("csv", "md", "html")]
-    run_cost.write(run_cost.summarise(tmp_path / "benchmarks"), *outputs)
-    assert pd.read_csv(outputs[0], index_col="rule").loc["refine", "hours"] == 1
-    assert "| refine | " in outputs[1].read_text()
-    assert "Processor hours" in outputs[2].read_text()
+    csv, md, html, _ = written(run_cost.summarise(tmp_path / "benchmarks"))
+    head, refine, *_ = csv.splitlines()
+    assert head == "rule,jobs,hours,longest,cpu_hours,memory"
+    assert [float(cell) for cell in refine.split(",")[1:]] == [1, 1, 1, 2, 100]
+    assert "| refine |" in md
+    assert "Processor hours" in html

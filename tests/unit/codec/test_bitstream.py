@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaplus.codec import bitstream
-from sgaplus.codec.bitstream import HEADER, Coder, read, read_header
-from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor
+from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
+from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor, pad
 from sgaplus.data import images
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.meter import peak_memory
@@ -290,3 +291,14 @@ def test_the_documented_format_is_the_code_s():
     assert sum(int(size) for _, size, _ in rows) == HEADER.size
     kinds = {"4s": "bytes", "B": "u8", "I": "u32", "8s": "bytes"}
     assert [kind for _, _, kind in rows] == [kinds[code] for code in re.findall(r"\d*[a-zA-Z]", HEADER.format)]
+
+
+def test_the_base_model_shows_what_its_bitstream_decodes_to(codec, photograph):
+    picture = photograph(96, 80).pixels
+    height, width = picture.shape[:2]
+    latents = codec.analyse(pad(as_tensor(picture))[None])
+    coder = Coder(codec)
+    decoded, _ = coder.decode(coder.encode(Latents(latents.y[0], latents.z[0]), width, height))
+    shown = unrefined(codec, picture)
+    assert shown.shape == picture.shape
+    assert np.array_equal(shown, decoded)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from sgaplus.config import plan, references
+from sgaplus.config import plan
 from sgaplus.config.references import validated
 
-from .configurations import CLAIM, PROBABILITIES, SCHEMA, SMALL, overlaid, refusal, small, swept, without
+from .configurations import CLAIM, PROBABILITIES, SMALL, overlaid, refusal, small, swept, without
+
+MULTI_RATE = {"figure": "multi_rate", "models": ["low", "high"], "targets": [0.01, 0.02]}
 
 
 @pytest.mark.parametrize(
@@ -116,18 +118,29 @@ def test_a_path_goes_before_the_keys_of_a_training(paper):
                 ("table", "budget", "loss_curves and budget", "against"),
             )
         ),
-        (swept({"tau_max": [0.5], "lr": [1]}), "experiments.sweep.sweep: sweep is about 1 parameter(s), not 2."),
+        (
+            swept({"tau_max": [0.5], "lr": [1]}),
+            "experiments.sweep.sweep: sweep needs a sweep of one parameter, and has 2.",
+        ),
         (
             small(**{"experiments.table.table": "bd", "experiments.table.against": "sga"}),
-            "experiments.table.models: bd is about a rate-distortion curve. Name two models or more.",
+            "experiments.table.models: bd needs two models or more, and has 1.",
         ),
         (
             small(**{"experiments.curves.figure": "multi_rate", "experiments.curves.targets": [1]}),
-            "experiments.curves.methods: multi_rate is about one method. Name one.",
+            "experiments.curves.models: multi_rate needs two models or more, and has 1.",
         ),
         (
             small(**{"experiments.table.table": "classes"}),
-            "experiments.table: classes needs methods in pairs, of two classes and of three, and two step counts.",
+            "experiments.table.methods: classes needs methods in pairs, of two classes and of three, and has 1.",
+        ),
+        (
+            small(**{"experiments.curves.table": "classes"}),
+            "experiments.curves.steps: classes needs two step counts, and has 1.",
+        ),
+        (
+            small(**{f"experiments.curves.{key}": value for key, value in MULTI_RATE.items()}),
+            "experiments.curves.methods: multi_rate needs one method, and has 2.",
         ),
         (
             small(**{"experiments.table.table": "cost", "experiments.table.against": "slg"}),
@@ -184,18 +197,118 @@ def test_bits_may_be_compared_with_the_base_model():
     assert validated(small(claims={"c": claim}))["claims"]["c"] == claim
 
 
-def test_what_checks_need_and_what_they_judge_are_the_same_list():
-    from sgaplus.artifacts import claims
-
-    assert claims.CHECKS.keys() == references.CLAIM_NEEDS.keys()
+SWEPT = {"tau_max": [0.5, 1.0]}
 
 
-def test_every_kind_of_artifact_has_its_function():
-    from sgaplus.artifacts import figures, tables
+@pytest.mark.parametrize(
+    ("claim", "experiment", "said"),
+    [
+        (
+            {"check": "best_value", "methods": ["ssl"], "value": 1.0},
+            {},
+            "claims.c.experiment: best_value needs a sweep of one parameter, which experiments.judged has not.",
+        ),
+        (
+            {"check": "best_value", "methods": ["ssl"], "value": 0.7},
+            {"table": "sweep", "sweep": SWEPT},
+            "claims.c.value: 0.7 is not in the sweep of experiments.judged.",
+        ),
+        (
+            {"check": "less_sensitive", "method": "ssl", "than": ["sga"]},
+            {},
+            "claims.c.experiment: less_sensitive needs a sweep of one parameter, which experiments.judged has not.",
+        ),
+        (
+            {"check": "better_at_its_rate"},
+            MULTI_RATE | {"methods": ["ssl"]},
+            "claims.c.experiment: better_at_its_rate needs image, which experiments.judged has not.",
+        ),
+        (
+            {"check": "covers"},
+            {"targets": [0.01, 0.02], "methods": ["ssl"]},
+            "claims.c.experiment: covers needs two models or more, which experiments.judged has not.",
+        ),
+        (
+            {"check": "fewer_bits", "method": "ssl", "than": ["base"]},
+            {},
+            "claims.c.experiment: fewer_bits needs two models or more, which experiments.judged has not.",
+        ),
+        (
+            {"check": "gains_most", "method": "ssl"},
+            {"methods": ["ssl", "sga", "ste"]},
+            "claims.c.experiment: gains_most needs methods in pairs, of two classes and of three, which",
+        ),
+        (
+            {"check": "gains_most", "method": "ssl"},
+            {"methods": ["sga", "ssl"]},
+            "claims.c.method: ssl is the three-class one of its pair.",
+        ),
+        (
+            {"check": "lower_loss", "method": "ssl", "than": ["sga"], "steps": 333},
+            {"steps": [500]},
+            "claims.c.steps: 333 is not measured. Name one of 500, or a multiple of 20 below the last.",
+        ),
+        (
+            {"check": "lower_loss", "method": "ssl", "than": ["sga"], "steps": 1000},
+            {"steps": [500]},
+            "claims.c.steps: 1000 is not measured.",
+        ),
+        (
+            {"check": "lower_loss", "method": "ssl", "than": ["ssl"]},
+            {},
+            "claims.c.than: ssl would be compared with itself.",
+        ),
+        (
+            {"check": "alike", "methods": ["ssl", "sga", "ste"], "within": 0.1},
+            {"methods": ["ssl", "sga", "ste"]},
+            "claims.c.methods: alike needs two `methods`, and has 3.",
+        ),
+        (
+            {"check": "converge", "methods": ["ssl"]},
+            {"steps": [10, 20]},
+            "claims.c.methods: converge needs two `methods` or more, and has 1.",
+        ),
+        (
+            {"check": "converge", "methods": ["ssl", "sga"]},
+            {},
+            "claims.c.experiment: converge needs two step counts or more, which experiments.judged has not.",
+        ),
+    ],
+)
+def test_a_claim_that_its_experiment_cannot_show_is_refused(claim, experiment, said):
+    judged = SMALL["experiments"]["curves"] | experiment
+    if "table" in judged:
+        del judged["figure"]
+    ste = {"label": "STE", "rounding": "ste"}
+    config = small(
+        **{"experiments.judged": judged, "methods.ste": ste}, claims={"c": CLAIM | {"experiment": "judged"} | claim}
+    )
+    assert refusal(config).startswith(said)
 
-    kinds = SCHEMA["properties"]["experiments"]["additionalProperties"]["properties"]
-    assert set(kinds["figure"]["enum"]) == {*figures.FIGURES, "probabilities", "qualitative"}
-    assert set(kinds["table"]["enum"]) == set(tables.TABLES)
+
+def test_a_claim_about_an_experiment_that_refines_nothing_is_refused():
+    claim = CLAIM | {"check": "lower_loss", "experiment": "p", "method": "ssl", "than": ["sga"]}
+    config = small(**{"experiments.p": PROBABILITIES | {"methods": ["sga", "ssl"]}}, claims={"c": claim})
+    assert refusal(config).startswith("claims.c.experiment: experiments.p refines nothing, so there is nothing to ju")
+
+
+@pytest.mark.parametrize("step", [10, 20, 40])
+def test_a_claim_may_be_about_any_step_that_is_measured(step):
+    claim = CLAIM | {"check": "lower_loss", "experiment": "table", "method": "ssl", "than": ["sga"], "steps": step}
+    validated(small(**{"experiments.table.methods": ["sga", "ssl"]}, claims={"c": claim}))
+
+
+def test_real_rates_are_asked_for_only_where_bitstreams_are_written():
+    rates = {"title": "R-D", "figure": "rate_distortion", "dataset": "photos", "models": ["low"], "methods": ["ssl"]}
+    rates |= {"bitrate": "actual", "steps": [20]}
+    validated(small(**{"experiments.rates": rates}))
+    message = (
+        "experiments.rates.bitrate: actual needs bitstreams, which are written after the last step of a refinement."
+    )
+    longer = rates | {"title": "Longer", "steps": [60], "bitrate": "estimated"}
+    config = small(**{"experiments.rates": rates, "experiments.longer": longer})
+    assert refusal(config).startswith(f"{message} ssl ends after 60 steps, and 20 is asked for.")
+    assert refusal(small(**{"experiments.rates": rates | {"steps": [20, 60]}})).startswith(message)
 
 
 def test_a_claim_about_more_steps_than_the_method_runs_is_refused():

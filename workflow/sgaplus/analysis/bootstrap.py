@@ -77,29 +77,21 @@ def of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) 
     return Estimate(value, float(low), float(high))
 
 
-def paired(
-    records: pd.DataFrame, method_a: str, method_b: str | None, step: int, column: str = "true_loss"
-) -> Estimate:
-    """Mean difference between two methods, image by image, with its interval.
+def paired(records: pd.DataFrame, method_a: str, method_b: str, step: int) -> Estimate:
+    """Mean difference of the true losses of two methods, image by image, with its interval.
 
     Args:
         records: Rows of both methods at ``step``; seeds, models and targets of an image are averaged.
-        method_a, method_b: Entries of the configuration; ``method_b`` None for the base model.
+        method_a, method_b: Entries of the configuration.
         step: Steps after which both are compared.
-        column: Field of the records.
 
     Returns:
-        ``method_a`` minus ``method_b``; of a loss, below 0 where ``method_a`` is better.
+        ``method_a`` minus ``method_b``, below 0 where ``method_a`` is better.
 
     Raises:
         KeyError: a method has no row at ``step``.
     """
-    values = by_image(at_step(records, step), ["method"], column)[method_a]
-    if method_b is None:
-        rows = at_step(records, 0)
-        others = by_image(rows[rows["method"] == method_a], ["method"], column)[method_a]
-    else:
-        others = by_image(at_step(records, step), ["method"], column)[method_b]
-    difference = (values - others).to_numpy()
+    losses = by_image(at_step(records, step), ["method"], "true_loss")
+    difference = (losses[method_a] - losses[method_b]).to_numpy()
     low, high = interval(difference)
     return Estimate(float(difference.mean()), float(low), float(high))

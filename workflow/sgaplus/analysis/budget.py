@@ -7,19 +7,17 @@ the excess over the reference in %.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from sgaplus.analysis.bootstrap import Estimate, of_means
+from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.selection import at_step, by_image
 
 
-def reference(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
+def reference(records: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Rows of the method ``against`` after the most steps."""
-    return at_step(records[records["method"] == experiment["against"]], max(experiment["steps"]))
+    return at_step(records[records["method"] == experiment.against], experiment.last_step)
 
 
 def excess(rows: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Estimate]:
@@ -50,9 +48,9 @@ def seconds(rows: pd.DataFrame) -> float:
     return float((rows["seconds"] / rows["batch"]).mean())
 
 
-def course(records: pd.DataFrame, experiment: Mapping[str, Any], method: str) -> pd.DataFrame:
+def course(records: pd.DataFrame, experiment: Experiment, method: str) -> pd.DataFrame:
     """A method's way: ``seconds`` per image, and its mean excess as ``value``, ``low`` and ``high``, by step from 1."""
     end = reference(records, experiment)
-    own = records[(records["method"] == method) & records["step"].between(1, max(experiment["steps"]))]
+    own = records[(records["method"] == method) & records["step"].between(1, experiment.last_step)]
     ways = {step: {"seconds": seconds(rows), **excess(rows, end)[""]._asdict()} for step, rows in own.groupby("step")}
     return pd.DataFrame.from_dict(ways, orient="index")

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.selection import at_step, base_model
-from sgaplus.errors import ConfigError, did_you_mean
+from sgaplus.errors import ImageError, did_you_mean
 
 if TYPE_CHECKING:
-    from sgaplus.codec.frozen import Codec
     from sgaplus.data.images import IndexedImage
 
 SAME_RATE = 0.02
 """Rates are called the same if the refined one is higher by at most this share."""
 
 
-def pair(records: pd.DataFrame, experiment: Mapping[str, Any]) -> tuple[pd.Series, pd.Series]:
+def pair(records: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, pd.Series]:
     """The two records that are compared.
 
     The first is the experiment's image under the first of its models by lambda, not refined. The
     second is refined under another model, toward whichever target, and has the highest PSNR of those
     that need no more bits than the first; if all need more, it is the one that needs the fewest.
     """
-    records = records[records["image"] == experiment["image"]]
-    lowest = min(experiment["models"], key=lambda model: records.loc[records["model"] == model, "model_lmbda"].min())
+    records = records[records["image"] == experiment.image]
+    lowest = min(experiment.models, key=lambda model: records.loc[records["model"] == model, "model_lmbda"].min())
     base = base_model(records[records["model"] == lowest]).iloc[0]
-    others = at_step(records[records["model"] != lowest], max(experiment["steps"]))
+    others = at_step(records[records["model"] != lowest], experiment.last_step)
     affordable = others[others["bpp"] <= (1 + SAME_RATE) * base["bpp"]]
     if affordable.empty:
         return base, others.sort_values("bpp").iloc[0]
@@ -40,22 +39,12 @@ def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:
     """The image of a data set that has this name.
 
     Raises:
-        ConfigError: there is none.
+        ImageError: there is none.
     """
     found = {image.name: image for image in members}
     if name not in found:
-        raise ConfigError(f"image: the data set has no image {name!r}.{did_you_mean(name, found)}")
+        raise ImageError(f"the data set has no image {name!r}.{did_you_mean(name, found)}")
     return found[name]
-
-
-def unrefined(codec: Codec, picture: np.ndarray) -> np.ndarray:
-    """What the base model makes of a picture, both uint8 (height, width, 3)."""
-    from sgaplus.codec.bitstream import Coder
-    from sgaplus.codec.frozen import as_tensor
-
-    height, width = picture.shape[:2]
-    coder = Coder(codec)
-    return coder.reconstruct(coder.round(codec.latents_of(as_tensor(picture))), width, height)
 
 
 def caption(title: str, row: pd.Series) -> str:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.budget import excess, seconds
+from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve, estimate
-from sgaplus.analysis.selection import at_step, bitrate_of, measured, with_rate
+from sgaplus.analysis.selection import at_step, measured, with_rate
 
 
-def saves_bits(experiment: Mapping[str, Any]) -> bool:
+def saves_bits(experiment: Experiment) -> bool:
     """Whether savings are bits at equal PSNR, for which a curve of two models is needed, or true loss."""
-    return len(experiment["models"]) > 1
+    return len(experiment.models) > 1
 
 
-def costs(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
+def costs(records: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Cost and saving of each method after each step count, means over images.
 
     Returns:
@@ -32,7 +30,7 @@ def costs(records: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "steps"])
 
 
-def _cost(records: pd.DataFrame, experiment: Mapping[str, Any], method: str, steps: int) -> dict[str, float]:
+def _cost(records: pd.DataFrame, experiment: Experiment, method: str, steps: int) -> dict[str, float]:
     rows = at_step(records[records["method"] == method], steps)
     time = seconds(rows)
     saved = saving(records, experiment, method, steps)
@@ -47,7 +45,7 @@ def _cost(records: pd.DataFrame, experiment: Mapping[str, Any], method: str, ste
 
 
 def saving(
-    records: pd.DataFrame, experiment: Mapping[str, Any], method: str, steps: int, against: str | None = None
+    records: pd.DataFrame, experiment: Experiment, method: str, steps: int, against: str | None = None
 ) -> Estimate:
     """Saved bits at equal PSNR (minus the BD-rate) in %, or of one model the reduction of the true loss in %.
 
@@ -63,7 +61,7 @@ def saving(
         own, other = at_step(records[of[0]], steps), at_step(records[of[1]], steps if against else 0)
         more = excess(own, other)[""]
         return Estimate(-more.value, -more.high, -more.low)
-    bitrate = bitrate_of(experiment)
+    bitrate = experiment.bitrate
     test = curve(with_rate(at_step(records[of[0]], steps), bitrate))
     anchor = curve(with_rate(at_step(records[of[1]], steps), bitrate)) if against else base_curve(records, bitrate)
     rate = estimate(bd_rate, anchor, test)

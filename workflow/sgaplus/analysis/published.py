@@ -7,36 +7,55 @@ set, lambda of model and target, rounding, highest temperature, steps, loss and 
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sgaplus.paths import shipped
-
-FOLDER = shipped("config")
 BASE, SGA = "base (Yang 2020)", "SGA (Yang 2020)"
 """Curves of the paper that SGA comes from: the same kind of base model, and SGA on it."""
 
-
-@cache
-def curves(dataset: str) -> dict[str, np.ndarray]:
-    """Published rate-distortion curves of a data set of this name: (points, [bpp, dB]) by codec, by rate."""
-    rows = pd.read_csv(FOLDER / "published_rd.csv")
-    groups = rows[rows["dataset"] == dataset].groupby("codec", sort=False)
-    return {str(codec): group.sort_values("bpp")[["bpp", "psnr"]].to_numpy() for codec, group in groups}
+LOSS_KEYS = ("dataset", "target_lmbda", "rounding", "tau_max", "step")
+"""Fields of the records that a published loss must agree with, beside the model's lambda."""
 
 
-def losses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the records with the published true loss of the same experiment, where there is one.
+@dataclass(frozen=True)
+class Published:
+    """Published numbers.
 
-    The same are data set, lambda of model and target, rounding, highest temperature and steps.
-
-    Returns:
-        Those rows that have one, with the columns ``published`` and ``source`` added.
+    Attributes:
+        points: Rows of ``published_rd.csv``.
+        losses: Rows of ``published_losses.csv``, columns named as in the records.
     """
-    keys = ["dataset", "target_lmbda", "rounding", "tau_max", "step"]
-    facts = pd.read_csv(FOLDER / "published_losses.csv")
-    facts = facts.rename(columns={"lmbda": "target_lmbda", "steps": "step", "true_loss": "published"})
-    own = rows[rows["model_lmbda"] == rows["target_lmbda"]]
-    return own.merge(facts.astype({"tau_max": float}), on=keys)
+
+    points: pd.DataFrame
+    losses: pd.DataFrame
+
+    @classmethod
+    def read(cls, points: str | Path, losses: str | Path) -> Published:
+        """Read the two files."""
+        named = {"lmbda": "target_lmbda", "steps": "step", "true_loss": "published"}
+        return cls(pd.read_csv(points), pd.read_csv(losses).rename(columns=named).astype({"tau_max": float}))
+
+    @classmethod
+    def none(cls) -> Published:
+        """No published numbers at all."""
+        columns = [*LOSS_KEYS, "published", "source"]
+        return cls(pd.DataFrame(columns=["dataset", "codec", "bpp", "psnr"]), pd.DataFrame(columns=columns))
+
+    def curves(self, dataset: str | None) -> dict[str, np.ndarray]:
+        """Rate-distortion curves of a data set of this name: (points, [bpp, dB]) by codec, in the order of the rate."""
+        groups = self.points[self.points["dataset"] == dataset].groupby("codec", sort=False)
+        return {str(codec): group.sort_values("bpp")[["bpp", "psnr"]].to_numpy() for codec, group in groups}
+
+    def beside(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the records with the published true loss of the same experiment.
+
+        The same are data set, lambda of model and target, rounding, highest temperature and steps.
+
+        Returns:
+            The rows that have one, with the columns ``published`` and ``source`` added.
+        """
+        own = rows[rows["model_lmbda"] == rows["target_lmbda"]]
+        return own.merge(self.losses.astype(own.dtypes[list(LOSS_KEYS)].to_dict()), on=list(LOSS_KEYS))

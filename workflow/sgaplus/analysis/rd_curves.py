@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import bjontegaard
 import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from sgaplus.analysis.bootstrap import Estimate, percentiles, resamples
 from sgaplus.analysis.selection import base_model, with_rate
-from sgaplus.errors import ConfigError
 
 RATE, PSNR = 0, 1
 POINT = ("model_lmbda", "model", "target_lmbda")
@@ -44,16 +44,12 @@ def bd_rate(anchor: np.ndarray, test: np.ndarray) -> float:
     Args:
         anchor, test: Curves, (points, 2).
     """
-    from bjontegaard import bd_rate
-
-    return _delta(bd_rate, anchor, test, PSNR)
+    return _delta(bjontegaard.bd_rate, anchor, test, PSNR)
 
 
 def bd_psnr(anchor: np.ndarray, test: np.ndarray) -> float:
     """Bjontegaard's mean difference in PSNR at equal rate, in dB, over the range of rates that both curves have."""
-    from bjontegaard import bd_psnr
-
-    return _delta(bd_psnr, anchor, test, RATE)
+    return _delta(bjontegaard.bd_psnr, anchor, test, RATE)
 
 
 def _delta(function: Callable[..., float], anchor: np.ndarray, test: np.ndarray, along: int) -> float:
@@ -93,10 +89,10 @@ def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
         bpp: Rates, any shape.
 
     Raises:
-        ConfigError: the curve has fewer than two points.
+        ValueError: the curve has fewer than two points.
     """
     if len(curve) < 2:
-        raise ConfigError("models: a rate-distortion curve needs at least two models.")
+        raise ValueError("a rate-distortion curve needs at least two points")
     curve = curve[curve[:, RATE].argsort()]
     x, y, at = np.log(curve[:, RATE]), curve[:, PSNR], np.log(bpp)
     slopes = np.diff(y) / np.diff(x)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
-from sgaplus.errors import ConfigError
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.errors import RecordError
 
 BASE_KEY = ["dataset", "image", "model", "target_lmbda"]
 
@@ -21,17 +21,14 @@ def at_step(records: pd.DataFrame, step: int) -> pd.DataFrame:
     return records[records["step"] == step]
 
 
-def measured(records: pd.DataFrame, experiment: Mapping[str, Any]) -> list[tuple[str, int]]:
+def measured(records: pd.DataFrame, experiment: Experiment) -> list[tuple[str, int]]:
     """An experiment's methods with those of its step counts that they have; one of its own number of steps ends there.
 
     In the order of the methods, and of the counts.
     """
     have = records.groupby("method")["step"].agg(set)
     return [
-        (method, count)
-        for method in experiment["methods"]
-        for count in sorted(experiment["steps"])
-        if count in have[method]
+        (method, count) for method in experiment.methods for count in sorted(experiment.steps) if count in have[method]
     ]
 
 
@@ -70,19 +67,14 @@ def with_rate(rows: pd.DataFrame, bitrate: str) -> pd.DataFrame:
         bitrate: ``estimated``, by the entropy model, or ``actual``, of the real bitstream.
 
     Raises:
-        ConfigError: a row lacks the size of its real bitstream.
+        RecordError: a row lacks the size of its real bitstream.
     """
     if bitrate == "estimated":
         return rows
     if "bytes" not in rows or rows["bytes"].isna().any():
         steps = rows["step"] if "bytes" not in rows else rows.loc[rows["bytes"].isna(), "step"]
-        raise ConfigError(
-            f"bitrate: actual needs real bitstreams, and none was written after {sorted(set(map(int, steps)))} steps. "
-            "They are at the last step of a refinement: ask for that one, or write `bitrate: estimated`."
+        raise RecordError(
+            f"no bitstream was written after {sorted(set(map(int, steps)))} steps: a refinement writes one after its "
+            "last step alone."
         )
     return rows.assign(bpp=8 * rows["bytes"].astype(float) / (rows["width"] * rows["height"]))
-
-
-def bitrate_of(experiment: Mapping[str, Any]) -> str:
-    """The rate that an experiment asks for; ``estimated`` if it does not say."""
-    return experiment.get("bitrate", "estimated")

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from sgaplus.files import replacing
+from sgaplus.artifacts.table import Table
 
-COLUMNS: Mapping[str, str] = {
+HEADS = {
     "jobs": "Jobs",
     "hours": "Hours",
     "longest": "Longest job (h)",
     "cpu_hours": "Processor hours",
     "memory": "Peak memory (MB)",
 }
+DECIMALS = {"jobs": 0, "hours": 3, "longest": 3, "cpu_hours": 3, "memory": 0}
 
 
-def summarise(folder: str | Path) -> pd.DataFrame:
-    """What the jobs of each rule cost, the dearest rule first, and all together last.
+def summarise(folder: str | Path) -> Table:
+    """The cost of the jobs of each rule, the most expensive rule first, and all together last.
 
     Args:
         folder: Where benchmark files lie: ``<rule>.tsv`` or ``<rule>/**/*.tsv``.
 
     Returns:
-        A row per rule (the index) with the columns of :data:`COLUMNS`: number of jobs, wall time added
+        A row per rule (the index) with the columns of :data:`HEADS`: number of jobs, wall time added
         up, that of the longest job, processor time (all in hours), and the largest resident memory.
     """
     folder = Path(folder)
@@ -44,25 +44,8 @@ def summarise(folder: str | Path) -> pd.DataFrame:
     rules = rules.sort_values("hours", ascending=False)
     total = {**rules[["jobs", "hours", "cpu_hours"]].sum(), **rules[["longest", "memory"]].max()}
     rules.loc["all"] = pd.Series(total)[rules.columns]
-    return rules.astype({"jobs": int})
+    return Table(rules.astype({"jobs": int}), decimals=DECIMALS, heads=HEADS)
 
 
 def _rule(file: Path, folder: Path) -> str:
     return file.relative_to(folder).parts[0].removesuffix(".tsv")
-
-
-def write(table: pd.DataFrame, csv: str | Path, md: str | Path, html: str | Path) -> None:
-    """Write the table as CSV, Markdown and a page for the report, all or nothing each."""
-    from sgaplus.artifacts.tables import PAGE
-
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, float_format="%.6f")
-    printed = (
-        table.rename(columns=COLUMNS)
-        .rename_axis("Rule")
-        .round({"Hours": 3, "Longest job (h)": 3, "Processor hours": 3, "Peak memory (MB)": 0})
-    )
-    with replacing(md) as temporary:
-        temporary.write_text(printed.to_markdown() + "\n")
-    with replacing(html) as temporary:
-        temporary.write_text(PAGE.format(printed.reset_index().to_html(border=0, index=False)))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sgaplus.codec import entropy_coding
-from sgaplus.codec.frozen import HALO, LATENT_STRIDE, STRIDE, Codec, Latents, padded_size
+from sgaplus.codec.frozen import HALO, LATENT_STRIDE, STRIDE, Codec, Latents, as_tensor, padded_size
 from sgaplus.data.images import MAX_PIXELS
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.metrics import PEAK
@@ -306,3 +306,10 @@ def _checksum(latents: Latents) -> int:
     """CRC-32 of hyper-latents and latents, as little-endian float32."""
     values = [v.contiguous().numpy().astype("<f4").tobytes() for v in (latents.z, latents.y)]
     return crc32(values[1], crc32(values[0]))
+
+
+def unrefined(codec: Codec, picture: np.ndarray) -> np.ndarray:
+    """The image that the bitstream of a picture's own latents decodes to, both uint8 (height, width, 3)."""
+    height, width = picture.shape[:2]
+    coder = Coder(codec)
+    return coder.reconstruct(coder.round(codec.latents_of(as_tensor(picture))), width, height)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.artifacts import kinds
 from sgaplus.config import schema
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.refinement import rounding_source
@@ -21,9 +23,6 @@ SWEEPABLE = ("tau_max", "tau_rate", "lr")
 
 PRESENTATION = ("label", "color", "marker")
 """Settings of a method that no refinement depends on."""
-
-AT_THE_END = ("sweep", "classes", "grid", "multi_rate", "cover", "qualitative")
-"""What shows every method after the most steps, and so needs methods that take as many."""
 
 
 def trained_here(model: Mapping[str, Any]) -> bool:
@@ -40,7 +39,7 @@ def refinements(config: Mapping[str, Any], experiment: str | None = None) -> dic
     union: dict[tuple[str, ...], Refinement] = {}
     selected: set[tuple[str, ...]] = set()
     for name, entry in config["experiments"].items():
-        for wanted in _selection(config, entry, f"experiments.{name}"):
+        for wanted in _selection(config, Experiment.of(entry), f"experiments.{name}"):
             known = union.setdefault(wanted.key, wanted)
             if (known.settings, known.target) != (wanted.settings, wanted.target):
                 raise ConfigError(
@@ -54,15 +53,15 @@ def refinements(config: Mapping[str, Any], experiment: str | None = None) -> dic
     return union if experiment is None else {key: union[key] for key in union if key in selected}
 
 
-def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> Iterator[Refinement]:
-    if "dataset" not in entry:
+def _selection(config: Mapping[str, Any], experiment: Experiment, where: str) -> Iterator[Refinement]:
+    if experiment.dataset is None:
         return
-    for model, method, seed in itertools.product(entry["models"], entry["methods"], entry["seeds"]):
-        targets = entry.get("targets", [config["models"][model]["lmbda"]])
-        for target, (variant, settings) in itertools.product(targets, _variants(config, entry, method, where)):
-            counts = _counts(entry, method, settings.get("steps"), where)
+    for model, method, seed in itertools.product(experiment.models, experiment.methods, experiment.seeds):
+        targets = experiment.targets or [config["models"][model]["lmbda"]]
+        for target, (variant, settings) in itertools.product(targets, _variants(config, experiment, method, where)):
+            counts = _counts(experiment, method, settings.get("steps"), where)
             yield Refinement(
-                entry["dataset"],
+                experiment.dataset,
                 model,
                 float(target),
                 method,
@@ -74,11 +73,10 @@ def _selection(config: Mapping[str, Any], entry: Mapping[str, Any], where: str) 
             )
 
 
-def _counts(entry: Mapping[str, Any], method: str, own: int | None, where: str) -> set[int]:
+def _counts(experiment: Experiment, method: str, own: int | None, where: str) -> set[int]:
     """The step counts of an experiment that a method has; one of its own number of steps has none beyond."""
-    counts = {count for count in entry["steps"] if own is None or count <= own}
-    whole = method == entry.get("against") or any(entry.get(kind) in AT_THE_END for kind in ("figure", "table"))
-    asked = max(entry["steps"]) if whole else min(entry["steps"])
+    counts = {count for count in experiment.steps if own is None or count <= own}
+    asked = experiment.last_step if method == experiment.against or at_last_step(experiment) else experiment.first_step
     if asked not in counts:
         raise ConfigError(
             f"{where}.steps: asks for {asked}, but methods.{method}.steps is {own}. Ask for at most that many."
@@ -86,26 +84,30 @@ def _counts(entry: Mapping[str, Any], method: str, own: int | None, where: str) 
     return counts
 
 
+def at_last_step(experiment: Experiment) -> bool:
+    """Whether each of an experiment's methods is shown after the largest step count, and so must run that long."""
+    return any(kinds.find(family, name).at_last_step for family, name in experiment.kinds.items())
+
+
 def _variants(
-    config: Mapping[str, Any], entry: Mapping[str, Any], method: str, where: str
+    config: Mapping[str, Any], experiment: Experiment, method: str, where: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The method itself, or one variant per combination of the sweep's values."""
     own = config["methods"][method]
-    sweep = entry.get("sweep", {})
     takes = (*SWEEPABLE, *rounding_source.parameters(own["rounding"]))
-    for parameter in sweep:
+    for parameter in experiment.sweep:
         if parameter not in takes:
             raise ConfigError(
                 f"{where}.sweep: methods.{method} has no {parameter!r} to sweep.{did_you_mean(parameter, takes)}"
             )
-    for values in itertools.product(*sweep.values()):
+    for values in itertools.product(*experiment.sweep.values()):
         variant, settings = method, copy.deepcopy(own)
-        for parameter, value in zip(sweep, values, strict=True):
+        for parameter, value in zip(experiment.sweep, values, strict=True):
             group = settings if parameter in SWEEPABLE else settings["parameters"]
             if group.get(parameter) != value:
                 group[parameter] = value
                 variant += f"_{parameter}{value:g}"
-        if sweep:
+        if experiment.sweep:
             schema.check(settings, schema.load()["properties"]["methods"]["additionalProperties"], f"{where}.sweep")
         yield variant, settings
 

@@ -6,59 +6,19 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sgaplus.analysis.experiment import Claim, Experiment
+from sgaplus.artifacts import kinds
 from sgaplus.config import plan, schema
 from sgaplus.config.plan import trained_here
 from sgaplus.data import images, manifest
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.refinement import rounding_source
 
-NEEDS = {
-    "sweep": ("sweep",),
-    "grid": ("sweep",),
-    "multi_rate": ("targets",),
-    "cover": ("targets",),
-    "qualitative": ("targets", "image"),
-    "bd": ("against",),
-    "cost": ("against",),
-    "budget": ("against",),
-}
-"""What a kind of figure or table needs beside a selection of refinements."""
+ABOUT = {"title", "figure", "table", "seeds"}
+"""Keys that any experiment may have."""
 
-TAKES = {
-    "loss_curves": ("sweep", "panels"),
-    "rate_distortion": ("bitrate",),
-    "multi_rate": ("prune", "bitrate"),
-    "cover": ("cover", "bitrate"),
-    "qualitative": ("crop",),
-    "sweep": ("differences",),
-    "bd": ("bitrate",),
-    "cost": ("bitrate",),
-}
-"""What it takes if it is there."""
-
-SWEPT = {"sweep": 1, "grid": 2}
-"""How many parameters its sweep has."""
-
-OF_ONE_METHOD = ("multi_rate", "cover", "qualitative")
-
-OF_A_CURVE = ("multi_rate", "cover", "qualitative", "bd")
-
-CLAIM_NEEDS = {
-    "lower_loss": ("method", "than"),
-    "smaller_gap": ("method", "than"),
-    "less_sensitive": ("method", "than"),
-    "best_value": ("methods", "value"),
-    "worst_value": ("methods", "value"),
-    "gains_most": ("method",),
-    "alike": ("methods", "within"),
-    "converge": ("methods",),
-    "fewer_bits": ("method", "than"),
-    "covers": (),
-    "better_at_its_rate": (),
-}
-"""What each check of a claim needs; ``lower_loss`` and ``fewer_bits`` take ``steps``, and the latter ``at_most``."""
-
-CLAIM_TAKES = {"lower_loss": ("steps",), "fewer_bits": ("steps", "at_most")}
+SAYING = {"text", "source", "check", "experiment"}
+"""Keys that every claim has."""
 
 
 def validated(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,6 +31,8 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
     schema.check(checked, schema.load())
     _check_references(checked)
     plan.refinements(checked)  # raises where a sweep or a step count does not fit
+    for name in checked["experiments"]:
+        _check_bitrate(checked, name)
     return checked
 
 
@@ -96,12 +58,12 @@ def _check_references(config: Mapping[str, Any]) -> None:
     for name, entry in config["experiments"].items():
         where = f"experiments.{name}"
         _known(entry.get("dataset"), config["datasets"], f"{where}.dataset")
-        for kind in ("models", "methods"):
-            for item in entry.get(kind, []):
-                _known(item, config[kind], f"{where}.{kind}")
-        _check_complete(entry, where)
-    for name, claim in config["claims"].items():
-        _check_claim(config, claim, f"claims.{name}")
+        for section in ("models", "methods"):
+            for item in entry.get(section, []):
+                _known(item, config[section], f"{where}.{section}")
+        _check_experiment(config, name)
+    for name in config["claims"]:
+        _check_claim(config, name)
 
 
 def _known(name: str | None, entries: Iterable[str], where: str) -> None:
@@ -161,59 +123,95 @@ def _check_rounding(method: Mapping[str, Any], where: str) -> None:
         _known(parameter, takes, f"{where}.parameters")
 
 
-def _check_complete(entry: Mapping[str, Any], where: str) -> None:
-    """An experiment has the keys that its artifacts need, and none that would change nothing."""
-    kinds = [entry[artifact] for artifact in ("figure", "table") if artifact in entry]
+def _check_experiment(config: Mapping[str, Any], name: str) -> None:
+    """An experiment has the keys that its figure and table need, as many values as they need, and no useless key."""
+    entry, where = config["experiments"][name], f"experiments.{name}"
+    shown = [kinds.find(family, entry[family]) for family in ("figure", "table") if family in entry]
+    title = " and ".join(kind.name for kind in shown)
     needed = ["methods"]
-    if kinds != ["probabilities"]:
-        needed += ["dataset", "models", "steps", *(key for kind in kinds for key in NEEDS.get(kind, ()))]
+    if any(kind.refines for kind in shown):
+        needed += ["dataset", "models", "steps", *(key for kind in shown for key in kind.needs)]
+    _check_keys(entry, needed, {key for kind in shown for key in kind.takes} | ABOUT, title, where)
+    experiment = Experiment.of(entry)
+    for kind in shown:
+        for key, demand, number in kind.misfits(experiment):
+            raise ConfigError(f"{where}.{key}: {kind.name} needs {demand}, and has {number}.")
+    for key, methods in (("against", [experiment.against]), ("differences", experiment.differences)):
+        for method in methods:
+            _known(method, experiment.methods, f"{where}.{key}")
+
+
+def _check_keys(entry: Mapping[str, Any], needed: Iterable[str], taken: set[str], title: str, where: str) -> None:
+    """An entry has all keys that are needed, and none that would change nothing."""
     for key in needed:
         if key not in entry:
-            raise ConfigError(f"{where}: needs {key} for {' and '.join(kinds)}.")
-    taken = {*needed, *(key for kind in kinds for key in TAKES.get(kind, ())), "title", "figure", "table", "seeds"}
-    if kinds != ["probabilities"]:
-        taken.add("targets")
+            raise ConfigError(f"{where}: needs {key} for {title}.")
+    if "dataset" in needed:
+        taken = taken | {"targets"}
     for key in entry:
-        if key not in taken:
-            raise ConfigError(f"{where}: {key} means nothing to {' and '.join(kinds)}; leave it out.")
-    for kind in kinds:
-        _check_numbers(entry, kind, where)
-    for key in ("against", "differences"):
-        for method in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):
-            _known(method, entry["methods"], f"{where}.{key}")
+        if key not in {*needed, *taken}:
+            raise ConfigError(f"{where}: {key} means nothing to {title}; leave it out.")
 
 
-def _check_numbers(entry: Mapping[str, Any], kind: str, where: str) -> None:
-    """How many of each key a kind of artifact is about."""
-    if kind in SWEPT and len(entry["sweep"]) != SWEPT[kind]:
-        raise ConfigError(f"{where}.sweep: {kind} is about {SWEPT[kind]} parameter(s), not {len(entry['sweep'])}.")
-    if kind in OF_ONE_METHOD and len(entry["methods"]) != 1:
-        raise ConfigError(f"{where}.methods: {kind} is about one method. Name one.")
-    if kind in OF_A_CURVE and len(entry["models"]) < 2:
-        raise ConfigError(f"{where}.models: {kind} is about a rate-distortion curve. Name two models or more.")
-    if kind == "classes" and (len(entry["methods"]) % 2 or len(entry["steps"]) != 2):
-        raise ConfigError(f"{where}: classes needs methods in pairs, of two classes and of three, and two step counts.")
+def _check_bitrate(config: Mapping[str, Any], name: str) -> None:
+    """Real bitstreams are there for every step count at which an experiment shows their rate."""
+    experiment = Experiment.of(config["experiments"][name])
+    if experiment.bitrate == "actual":
+        for refinement in plan.refinements(config, name).values():
+            counts = {experiment.last_step} if plan.at_last_step(experiment) else set(experiment.steps)
+            for count in sorted(counts & refinement.record - {refinement.steps}):
+                raise ConfigError(
+                    f"experiments.{name}.bitrate: actual needs bitstreams, which are written after the last step of a "
+                    f"refinement. {refinement.variant} ends after {refinement.steps} steps, and {count} is asked for. "
+                    "Ask for the last one, or write `bitrate: estimated`."
+                )
 
 
-def _check_claim(config: Mapping[str, Any], claim: Mapping[str, Any], where: str) -> None:
-    """A claim has what its check needs and nothing else, and its experiment has the methods."""
-    _known(claim["experiment"], config["experiments"], f"{where}.experiment")
-    check = claim["check"]
-    for key in CLAIM_NEEDS[check]:
-        if key not in claim:
-            raise ConfigError(f"{where}: needs {key} for {check}.")
-    taken = {"text", "source", "check", "experiment", *CLAIM_NEEDS[check], *CLAIM_TAKES.get(check, ())}
-    for key in claim:
-        if key not in taken:
-            raise ConfigError(f"{where}: {key} means nothing to {check}; leave it out.")
-    experiment = config["experiments"][claim["experiment"]]
-    methods = experiment["methods"]
-    others = [other for other in claim.get("than", []) if (check, other) != ("fewer_bits", "base")]
-    for method in [*claim.get("methods", []), *others, *([claim["method"]] if "method" in claim else [])]:
-        if method not in methods:
+def _check_claim(config: Mapping[str, Any], name: str) -> None:
+    """A claim has what its check needs and nothing else, and its experiment suits the check."""
+    entry, where = config["claims"][name], f"claims.{name}"
+    check = kinds.find("check", entry["check"])
+    _known(entry["experiment"], config["experiments"], f"{where}.experiment")
+    _check_keys(entry, check.needs, {*check.takes, *SAYING}, check.name, where)
+    claim = Claim.of(entry)
+    experiment = Experiment.of(config["experiments"][claim.experiment])
+    place = f"experiments.{claim.experiment}"
+    if experiment.dataset is None:
+        raise ConfigError(f"{where}.experiment: {place} refines nothing, so there is nothing to judge. Name another.")
+    _check_methods(config, claim, experiment, where)
+    lacking = [key for key in check.of_experiment if not getattr(experiment, key)]
+    for demand in [*lacking, *(demand for _, demand, _ in check.misfits(experiment))]:
+        raise ConfigError(f"{where}.experiment: {check.name} needs {demand}, which {place} has not. Name another.")
+    if not check.compares(len(claim.methods)):
+        raise ConfigError(f"{where}.methods: {check.name} needs {check.compared}, and has {len(claim.methods)}.")
+    if "value" in check.needs and not any(claim.value in values for values in experiment.sweep.values()):
+        raise ConfigError(f"{where}.value: {claim.value:g} is not in the sweep of {place}. Name one of its values.")
+    if check.in_pairs and claim.method in experiment.methods[1::2]:
+        raise ConfigError(f"{where}.method: {claim.method} is the three-class one of its pair. Name the two-class one.")
+    _check_step(config, claim, experiment, where)
+
+
+def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
+    """A claim's methods are its experiment's, and run for as many steps as it is about."""
+    others = [other for other in claim.than if (claim.check, other) != ("fewer_bits", "base")]
+    for method in filter(None, [*claim.methods, *others, claim.method]):
+        if method not in experiment.methods:
             raise ConfigError(
-                f"{where}: experiments.{claim['experiment']} has no method {method!r}.{did_you_mean(method, methods)}"
+                f"{where}: experiments.{claim.experiment} has no method {method!r}."
+                f"{did_you_mean(method, experiment.methods)}"
             )
-        own, steps = config["methods"][method].get("steps"), claim.get("steps", max(experiment["steps"]))
+        own, steps = config["methods"][method].get("steps"), claim.step(experiment)
         if own is not None and own < steps:
             raise ConfigError(f"{where}: is about {steps} steps, but methods.{method}.steps is {own}. Leave it out.")
+    if claim.method in claim.than:
+        raise ConfigError(f"{where}.than: {claim.method} would be compared with itself. Leave it out.")
+
+
+def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
+    """The step that a claim is about is measured."""
+    every, step = config["refinement"]["record_every"], claim.step(experiment)
+    if step > experiment.last_step or (step not in experiment.steps and step % every):
+        raise ConfigError(
+            f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
+            f"multiple of {every} below the last."
+        )

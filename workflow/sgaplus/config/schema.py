@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from sgaplus.artifacts import kinds
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.paths import shipped
 
@@ -22,8 +23,11 @@ SCHEMA = shipped("workflow/schemas/config.schema.yaml")
 
 @cache
 def load() -> dict[str, Any]:
-    """The schema."""
-    return yaml.safe_load(SCHEMA.read_text())
+    """The schema, with the kinds of figures, tables and checks as choices."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    for section, family in (("experiments", "figure"), ("experiments", "table"), ("claims", "check")):
+        schema["properties"][section]["additionalProperties"]["properties"][family]["enum"] = list(kinds.kinds(family))
+    return schema
 
 
 def check(instance: dict[str, Any], schema: Mapping[str, Any], where: str = "") -> None:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+
+from sgaplus.artifacts.figures import over_steps
+from tests.synthetic import refined, results
+
+from .reading import ENTRY, STEPS, assert_legible, lines, mean
+
+
+def test_loss_curves_draw_each_method_in_its_colour_over_all_steps():
+    rows = refined(steps=STEPS)
+    figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"]}))
+    assert len(figure.axes) == 4
+    true_loss, difference, psnr, bpp = figure.axes
+    assert lines(true_loss)["SSL"].get_color() == "#D55E00"
+    for axis, column in ((true_loss, "true_loss"), (psnr, "psnr"), (bpp, "bpp")):
+        np.testing.assert_allclose(lines(axis)["SSL"].get_ydata(), mean(rows, column, method="ssl"))
+        np.testing.assert_allclose(lines(axis)["Base model"].get_ydata(), rows[rows["step"] == 0][column].mean())
+    expected = mean(rows, "method_loss", method="sga") - mean(rows, "true_loss", method="sga")
+    np.testing.assert_allclose(lines(difference)["SGA"].get_ydata(), expected)
+    assert "Base model" not in lines(difference)
+    assert_legible(figure)
+
+
+def test_bands_hold_the_line_and_have_no_width_at_the_base_model():
+    figure = over_steps.loss_curves(
+        results(refined(steps=STEPS), {**ENTRY, "methods": ["ssl"], "panels": ["true_loss"]})
+    )
+    (axis,) = figure.axes
+    (band,) = axis.collections
+    vertices = band.get_paths()[0].vertices
+    y = lines(axis)["SSL"].get_ydata()
+    at = [vertices[vertices[:, 0] == step, 1] for step in STEPS]
+    np.testing.assert_allclose(at[0], y[0])
+    assert at[-1].min() < y[-1] < at[-1].max()
+
+
+def test_panels_are_those_asked_for_in_order():
+    entry = {**ENTRY, "methods": ["ssl"], "panels": ["bpp", "difference"]}
+    figure = over_steps.loss_curves(results(refined(), entry))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["Rate (bpp)", "Method loss − true loss"]
+
+
+def test_curves_end_where_the_experiment_does():
+    figure = over_steps.loss_curves(results(refined(), {**ENTRY, "methods": ["ssl"], "steps": [500]}))
+    assert lines(figure.axes[0])["SSL"].get_xdata().max() == 500
+
+
+def test_a_sweep_has_a_line_per_value_in_colours_of_its_own():
+    sweep = {"a": [0.65, 1.3333, 2.3]}
+    rows = refined(("ssl",), sweep=sweep)
+    figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["ssl"], "sweep": sweep}))
+    drawn = lines(figure.axes[0])
+    assert list(drawn) == ["a = 0.65", "a = 1.3333", "a = 2.3", "Base model"]
+    np.testing.assert_allclose(drawn["a = 0.65"].get_ydata(), mean(rows, "true_loss", variant="ssl_a0.65"))
+    assert len({tuple(drawn[name].get_color()) for name in list(drawn)[:3]}) == 3
+    assert_legible(figure)
+
+
+def test_a_sweep_of_several_methods_names_them():
+    sweep = {"tau_max": [0.5, 1.0]}
+    entry = {**ENTRY, "methods": ["sga", "ssl"], "sweep": sweep}
+    drawn = lines(over_steps.loss_curves(results(refined(sweep=sweep), entry)).axes[0])
+    assert len(drawn) == 5
+    assert (
+        drawn[r"SGA, $\tau_\mathrm{max}$ = 1"].get_linestyle() != drawn[r"SSL, $\tau_\mathrm{max}$ = 1"].get_linestyle()
+    )
+
+
+def test_a_diverging_method_does_not_squash_the_others_in_any_panel():
+    rows = refined()
+    rows.loc[(rows["method"] == "sga") & (rows["step"] == 2000), ["true_loss", "bpp"]] = 1e6
+    for axis in over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"]})).axes:
+        assert axis.get_ylim()[1] < 100

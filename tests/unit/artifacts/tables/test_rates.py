@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sgaplus.artifacts.tables import rates
+from sgaplus.errors import RecordError
+from tests.synthetic import LMBDAS, refined, results
+
+ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
+TAU_MAX = {"tau_max": [0.5, 1.0]}
+
+
+def mean(records, **where):
+    for column, value in where.items():
+        records = records[records[column] == value]
+    return records["true_loss"].mean()
+
+
+def scaled(methods, factors, dataset="kodak", **more):
+    """Records in which each method's rate is exactly this factor of the base model's."""
+    records = refined(methods, lmbdas=LMBDAS, dataset=dataset, **more)
+    base = records[records["step"] == 0].groupby(["model", "image"])["bpp"].first()
+    for method, factor in zip(methods, factors, strict=True):
+        own = (records["method"] == method) & (records["step"] > 0)
+        records.loc[own, "bpp"] = (
+            factor * base.loc[pd.MultiIndex.from_frame(records.loc[own, ["model", "image"]])].values
+        )
+    return records
+
+
+def test_bd_is_exact_for_scaled_rates_against_the_base_model_and_another_method():
+    records = scaled(("sga", "ssl"), (0.9, 0.81), dataset="demo", images=3)
+    entry = {**ENTRY, "dataset": "demo", "methods": ["sga", "ssl"], "steps": [500, 2000], "against": "sga"}
+    table = rates.bd(results(records, entry))
+    assert list(table.values.index) == [("SGA", "500"), ("SSL", "500"), ("SGA", "2000"), ("SSL", "2000")]
+    row = table.values.loc["SSL", "500"]
+    assert row["BD-rate vs Base model (%)"] == pytest.approx(-19)
+    assert row["BD-rate vs SGA (%)"] == pytest.approx(-10)
+    assert row["BD-PSNR vs SGA (dB)"] > 0
+    assert np.isnan(table.values.loc[("SGA", "500"), "BD-rate vs SGA (%)"])
+    low, high = (frame.loc[("SSL", "500"), "BD-rate vs SGA (%)"] for frame in (table.low, table.high))
+    assert (low, high) == pytest.approx((-10, -10))
+    assert not any("Yang" in name for name in table.values)
+
+
+def test_bd_stands_beside_what_is_published_for_the_data_set():
+    records = scaled(("sga",), (0.9,), images=2)
+    table = rates.bd(results(records, {**ENTRY, "methods": ["sga"], "against": "sga"}))
+    ours, theirs = "BD-rate vs Base model (%)", "BD-rate vs base (Yang 2020) (%)"
+    assert table.values.loc[("SGA (Yang 2020)", ""), ours] == pytest.approx(-15.2, abs=0.05)
+    assert table.values.loc[("SGA", "2000"), ours] == pytest.approx(-10)
+    assert np.isfinite(table.values.loc[("Base model", ""), theirs])
+    assert not table.bold.loc[[("SGA (Yang 2020)", ""), ("Base model", "")]].any(axis=None)
+
+
+def test_bd_of_real_bitstreams_counts_their_bytes():
+    records = refined(("ssl",), lmbdas=LMBDAS, dataset="demo", images=2)
+    last = records["step"] == 2000
+    records.loc[last, "bytes"] = 0.7 * records[records["step"] == 0]["bytes"].to_numpy()
+    entry = {**ENTRY, "dataset": "demo", "methods": ["ssl"], "against": "ssl", "bitrate": "actual"}
+    table = rates.bd(results(records, entry))
+    assert table.values.loc[("SSL", "2000"), "BD-rate vs Base model (%)"] == pytest.approx(-30)
+    with pytest.raises(RecordError, match="no bitstream was written"):
+        rates.bd(results(records, {**entry, "steps": [500]}))
+
+
+def test_cover_has_the_gain_at_the_rate_of_each_base_model():
+    records = refined(("ssl",), lmbdas=LMBDAS, targets=LMBDAS)
+    table = rates.cover(results(records, {**ENTRY, "methods": ["ssl"], "cover": 3}))
+    values = table.values.loc["SSL"]
+    assert list(values.index) == [f"model_lmbda{lmbda:g}" for lmbda in LMBDAS]
+    np.testing.assert_allclose(values["Gain (dB)"], values["Refined PSNR (dB)"] - values["Base PSNR (dB)"])
+    base = records[records["step"] == 0].groupby("model_lmbda")[["bpp", "psnr"]].mean()
+    np.testing.assert_allclose(values[["Rate (bpp)", "Base PSNR (dB)"]], base)
+    (note,) = table.notes
+    assert set(values["From model"]) <= set(re.findall(r"model_lmbda[\d.]*\d", note))
+    assert (table.low["Gain (dB)"] <= values["Gain (dB)"].to_numpy() + 1e-12).all()

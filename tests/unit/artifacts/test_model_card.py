@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from sgaplus.artifacts import model_card
+from sgaplus.training.bundle import CURVE
+
+
+def test_the_card_says_what_models_reach_and_how_they_were_made(tmp_path):
+    rows = [{"step": step, "steps_per_second": 2.0} for step in (0, 119, 239)]
+    pd.DataFrame(rows).to_csv(tmp_path / "training.csv", index=False)
+    card = {
+        "model": {"lmbda": 0.05, "dataset": "photos", "steps": 240, "start_from": "other"},
+        "training": {"batch_size": 8, "crop": 64, "optimizer": "adam", "seed": 3, "threads": 1},
+        "hardware": {"processor": "A processor", "gpus": "none"},
+    }
+    curve = pd.DataFrame([["tiny", 0.05, 8, 12, 1.5, 0.25, 28.125, 27.0, 27.5, float("nan")]], columns=list(CURVE))
+    text = model_card.text(curve, {"tiny": card}, {"tiny": tmp_path / "training.csv"}, "pictures", 2)
+    assert "the 2 images of `pictures`" in text
+    reached, made = ([cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| tiny .*$", text, re.M))
+    assert reached == ["tiny", "0.05", "8", "12", "0.2500", "28.12", "27.50", "-"]
+    # minutes: 240 steps at two a second
+    assert made[1:8] == ["photos", "other", "240", "8 of 64 x 64", "adam", "3", "2"]
+    assert made[8] == "1 threads of A processor, GPUs: none"

@@ -1,0 +1,118 @@
+"""An experiment and a claim of the configuration as objects. A default that an entry need not say stands here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A selection of refinements, and how a figure or a table shows them.
+
+    Attributes:
+        title: Heading in the report.
+        methods: Methods in the order of the legend or the rows.
+        figure, table: Kind of each, None for none.
+        dataset: Data set whose images are refined; None where nothing is refined.
+        models: Models whose latents are refined.
+        targets: Target lambdas of every model; None for each model's own.
+        sweep: Values of each swept parameter.
+        steps: Step counts to report.
+        seeds: Seeds of the random streams.
+        panels: Quantities over steps, a panel each.
+        differences: Methods whose difference from the best is shown.
+        against: Method that the others are compared with, beside the base model.
+        bitrate: ``estimated``, by the entropy model, or ``actual``, of the real bitstream.
+        prune: Points further below the base models' curve are left out, in dB; None for none.
+        cover: Number of models that are to cover the curve.
+        image: Image that is shown.
+        crop: Left, top, width and height of its part that is enlarged, in pixels; None for the centre.
+    """
+
+    title: str
+    methods: tuple[str, ...]
+    figure: str | None = None
+    table: str | None = None
+    dataset: str | None = None
+    models: tuple[str, ...] = ()
+    targets: tuple[float, ...] | None = None
+    sweep: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    steps: tuple[int, ...] = ()
+    seeds: tuple[int, ...]
+    panels: tuple[str, ...] = ("true_loss", "difference", "psnr", "bpp")
+    differences: tuple[str, ...] = ()
+    against: str | None = None
+    bitrate: str = "estimated"
+    prune: float | None = None
+    cover: int = 3
+    image: str | None = None
+    crop: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Experiment:
+        """An entry of the configuration, its defaults filled in by the schema."""
+        return cls(**{key: _frozen(value) for key, value in entry.items()})
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of its figure and of its table, for those that it has."""
+        kinds = {"figure": self.figure, "table": self.table}
+        return {family: kind for family, kind in kinds.items() if kind is not None}
+
+    @property
+    def last_step(self) -> int:
+        """The largest of its step counts."""
+        return max(self.steps)
+
+    @property
+    def first_step(self) -> int:
+        """The smallest of its step counts."""
+        return min(self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim about an experiment's results.
+
+    Attributes:
+        text: The claim in words.
+        source: Where the paper makes it.
+        check: Kind of check that judges it.
+        experiment: Experiment whose records are judged.
+        method, methods: Method, or methods, that the claim is about.
+        than: Methods that it is compared with.
+        value: Value of the experiment's sweep.
+        within: Largest difference, as a share of the loss.
+        at_most: BD-rate that must be reached, in %.
+        steps: Step count; None for the experiment's largest.
+    """
+
+    text: str
+    source: str
+    check: str
+    experiment: str
+    method: str = ""
+    methods: tuple[str, ...] = ()
+    than: tuple[str, ...] = ()
+    value: float = float("nan")
+    within: float = float("nan")
+    at_most: float = 0.0
+    steps: int | None = None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Claim:
+        """An entry of the configuration."""
+        return cls(**{key: _frozen(value) for key, value in entry.items()})
+
+    def step(self, experiment: Experiment) -> int:
+        """The step count that it is about."""
+        return experiment.last_step if self.steps is None else self.steps
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, also those in a mapping."""
+    if isinstance(value, Mapping):
+        return {key: _frozen(each) for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value

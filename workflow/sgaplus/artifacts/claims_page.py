@@ -1,0 +1,85 @@
+"""The claims of the paper with their verdicts, as files and as a part of the report's first page."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sgaplus.analysis.bootstrap import LEVEL
+from sgaplus.artifacts.claims import HOLDS, IN_PART, NOT, Judged
+from sgaplus.artifacts.table import Table
+
+# The report centres its first page, so that the top of a long one could not be scrolled to.
+PAGE = """<style>
+  .h-screen.items-center.overflow-auto {{ align-items: safe center; }}
+  .prose:has(.claims) {{ max-width: 62em; }}
+  .claims {{ font: 14px/1.45 sans-serif; max-width: 62em; }}
+  .claim {{ display: flex; gap: 1.2em; padding: 0.9em 0; border-top: 1px solid #ccc; }}
+  .claim > div {{ flex: 1; }}
+  .claim img {{ width: 17em; height: auto; align-self: flex-start; }}
+  .claim p {{ margin: 0 0 0.3em; }}
+  .evidence, .source {{ color: #444; font-size: 12px; }}
+  .verdict {{ display: inline-block; padding: 0 0.6em; border-radius: 0.8em; color: white; font-weight: bold; }}
+</style>
+<div class="claims">
+<p>{summary} A number below 0, or below what is asked, speaks for a claim. A claim <i>holds</i> if the whole {level} %
+bootstrap interval over images, in brackets, does so for all its numbers, and <i>holds in part</i> if any number does.
+</p>
+{claims}
+</div>
+"""
+
+CLAIM = """<div class="claim"><div>
+<p><span class="verdict" style="background: {color}">{verdict}</span></p>
+<p>{text}</p>
+<p class="source">{source}; judged by <a href="{link}">{experiment}</a></p>
+<p class="evidence">{evidence}</p>
+</div>{picture}</div>"""
+
+COLORS = {HOLDS: "#1b7837", IN_PART: "#b35806", NOT: "#b2182b"}
+
+LINK = "javascript:app.showResultInfo('{}')"
+
+
+def table(judged: Sequence[Judged]) -> Table:
+    """The claims as a table, a row each."""
+    rows = [(one.text, one.verdict, one.evidence, one.source, one.experiment) for one in judged]
+    values = pd.DataFrame(rows, columns=["claim", "verdict", "evidence", "source", "experiment"]).set_index("claim")
+    return Table(values, hidden=("experiment",))
+
+
+def page(judged: Sequence[Judged], artifacts: Mapping[str, str]) -> str:
+    """The claims as a part of the report's first page, in HTML.
+
+    Args:
+        judged: The claims.
+        artifacts: For each experiment its figure (PNG) or, if it has none, its table (HTML).
+    """
+    claims = "\n".join(_html(one, artifacts[one.experiment]) for one in judged)
+    return PAGE.format(summary=summary(judged), level=LEVEL, claims=claims)
+
+
+def summary(judged: Sequence[Judged]) -> str:
+    """How many claims of how many hold."""
+    count = {kind: sum(one.verdict == kind for one in judged) for kind in COLORS}
+    return (
+        f"Of {len(judged)} claims of the paper, {count[HOLDS]} hold in this run, {count[IN_PART]} hold in part "
+        f"and {count[NOT]} do not."
+    )
+
+
+def _html(one: Judged, artifact: str) -> str:
+    picture = ""
+    if artifact.endswith(".png"):
+        data = base64.b64encode(Path(artifact).read_bytes()).decode()
+        picture = f'<img alt="{html.escape(one.experiment)}" src="data:image/png;base64,{data}">'
+    return CLAIM.format(
+        color=COLORS[one.verdict],
+        link=LINK.format(artifact),
+        picture=picture,
+        **{key: html.escape(getattr(one, key)) for key in ("verdict", "text", "source", "experiment", "evidence")},
+    )

@@ -1,0 +1,34 @@
+"""An experiment's results, as figures, tables and checks get them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.published import Published
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment measured, and what it is shown with.
+
+    Attributes:
+        experiment: The experiment.
+        methods: The configuration's entries of its methods.
+        records: Rows of its refinements, with the columns of ``records.FIELDS``; empty where nothing is refined.
+        published: Published numbers to stand beside its own.
+    """
+
+    experiment: Experiment
+    methods: Mapping[str, Mapping[str, Any]]
+    records: pd.DataFrame
+    published: Published = field(default_factory=Published.none)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Name of each method in print."""
+        return {name: method["label"] for name, method in self.methods.items()}

@@ -1,0 +1,272 @@
+"""A table of numbers, and its one rendering: CSV for machines; Markdown, HTML and LaTeX for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from html import escape as escaped
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sgaplus.analysis.bootstrap import LEVEL, Estimate
+from sgaplus.files import replacing
+
+DECIMALS = 4
+UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+BASE = "Base model"
+NAMED = ("method", "row")
+"""Columns of published losses that may name a method."""
+
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<style>
+  body {{ font: 14px sans-serif; margin: 2em; }}
+  table {{ border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }}
+  th, td {{ padding: 0.3em 0.9em; }}
+  thead th {{ border-bottom: 1px solid; }}
+  p {{ max-width: 60em; }}
+</style>
+{}
+"""
+LATEX = {
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"−": "$-$", "λ": r"$\lambda$", "±": r"$\pm$", "|": "$|$", "<": "$<$", ">": "$>$"},
+}
+"""Characters that LaTeX has other ways to write."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers with what is known of them.
+
+    Attributes:
+        values: Numbers and texts; the names of the index head the first columns.
+        low, high: Ends of the 95 % bootstrap intervals, for the columns that have one.
+        images: Number of images behind the intervals.
+        bold: True for the best values; same rows, some of the columns.
+        published: Published counterparts, as a row and column of ``values`` with ``published`` and ``source``.
+        decimals: Digits after the point by column, where they aren't 4.
+        heads: For print, heads of columns where they are not their names.
+        hidden: Columns for machines alone.
+        layout: For print, columns that show one number and in brackets another: (plain, in brackets) by name.
+        notes: Sentences below the table.
+    """
+
+    values: pd.DataFrame
+    low: pd.DataFrame | None = None
+    high: pd.DataFrame | None = None
+    images: int = 0
+    bold: pd.DataFrame | None = None
+    published: pd.DataFrame | None = None
+    decimals: Mapping[str, int] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    layout: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def text(self, values: pd.DataFrame) -> pd.DataFrame:
+        """Values of this table's columns as text, without the bold."""
+        columns = {name: [self._cell(str(name), value) for value in column] for name, column in values.items()}
+        return pd.DataFrame(columns, values.index)
+
+    def _cell(self, column: str, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        return "" if pd.isna(value) else f"{value:.{self.decimals.get(column, DECIMALS)}f}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a table is written for people.
+
+    Attributes:
+        escape: A text, without what the format takes for its own signs.
+        bold: Template of a best value.
+        table: A frame of texts as a table, each column to its ``left`` or ``right``.
+        sentence: Template of a sentence below it.
+        separator: Between the table, sentences and the next table.
+        page: Template of the whole file.
+    """
+
+    escape: Callable[[str], str]
+    bold: str
+    table: Callable[[pd.DataFrame, list[str]], str]
+    sentence: str = "{}"
+    separator: str = "\n\n"
+    page: str = "{}\n"
+
+
+def estimated(rows: Mapping[tuple[str, str], Mapping[str, Estimate]], images: int) -> Table:
+    """A table of estimates by row and column, two decimals, with their intervals over so many images."""
+    columns = max((list(row) for row in rows.values()), key=len)
+    index = pd.MultiIndex.from_tuples(rows)
+    values, low, high = (
+        pd.DataFrame([[row.get(name, UNKNOWN)[part] for name in columns] for row in rows.values()], index, columns)
+        for part in range(3)
+    )
+    return Table(values, low, high, images, decimals=dict.fromkeys(columns, 2))
+
+
+def best(values: pd.DataFrame, lowest: bool) -> pd.DataFrame:
+    """Whether a value is, as printed, the lowest of its column, or the highest."""
+    shown = values.round(DECIMALS)
+    return shown == (shown.min() if lowest else shown.max())
+
+
+def titled(table: Table, labels: Mapping[str, str], *names: str, suffix: str = "") -> Table:
+    """The table with methods by their labels, and with names of its first columns.
+
+    Args:
+        table: Its first column holds methods, which ``suffix`` may follow.
+        labels: Name of each method in print.
+        names: Heads of the columns that the index makes.
+        suffix: Ends the names of rows that are derived from a method's.
+    """
+
+    def labelled(key: str) -> str:
+        method = key.removesuffix(suffix)
+        return labels.get(method, method) + key[len(method) :]
+
+    def headed(frame: pd.DataFrame) -> pd.DataFrame:
+        level = {} if len(names) == 1 else {"level": 0}
+        return frame.rename(index=labelled, **level).rename_axis(list(names)).rename_axis(None, axis=1)  # type: ignore[call-overload]
+
+    frames = {name: getattr(table, name) for name in ("values", "low", "high", "bold")}
+    if table.bold is not None:  # before labels, of which two may be the same
+        frames["bold"] = table.bold.reindex(table.values.index, fill_value=False)
+    frames = {name: frame if frame is None else headed(frame) for name, frame in frames.items()}
+    if table.published is not None:
+        frames["published"] = table.published.assign(**{key: table.published[key].map(labelled) for key in NAMED})
+    return replace(table, **frames)
+
+
+def printed(table: Table, form: Format) -> pd.DataFrame:
+    """The table as text, best values bold; the index as columns."""
+    text = table.text(table.values.drop(columns=list(table.hidden))).map(form.escape)
+    if table.bold is not None:
+        for name in table.bold:
+            bold = table.bold[name].to_numpy() & (text[name] != "").to_numpy()
+            text[name] = text[name].where(~bold, text[name].map(form.bold.format))
+    for name, (plain, bracketed) in table.layout.items():
+        text[name] = text.pop(plain) + " (" + text.pop(bracketed) + ")"
+    return _with_index(text.rename(columns=table.heads), form)
+
+
+def intervals(table: Table, form: Format) -> pd.DataFrame | None:
+    """The intervals as text, such as ``0.7321 to 0.7442``; None if the table has none."""
+    if table.low is None or table.high is None or not table.low.notna().to_numpy().any():
+        return None
+    low, high = table.text(table.low), table.text(table.high)
+    joined = (low + " to " + high).where(low != "", "")
+    return _with_index(joined[(joined != "").any(axis=1)].map(form.escape), form)
+
+
+def _with_index(text: pd.DataFrame, form: Format) -> pd.DataFrame:
+    """A frame of texts with its index as columns, and with names that the format bears."""
+    index = text.index.to_frame(index=False).astype(str).map(form.escape)
+    whole = pd.concat([index, text.reset_index(drop=True)], axis=1)
+    return whole.set_axis([form.escape(str(name)) for name in [*text.index.names, *text.columns]], axis=1)
+
+
+def notes(table: Table) -> list[str]:
+    """Sentences below the table, the published numbers among them."""
+    known = table.published if table.published is not None else pd.DataFrame()
+    beside = [
+        f"Published for {fact['method']} after {fact['step']} steps: {fact['published']:.4f} ({fact['source']}). "
+        f"Ours ({fact['row']}, {fact['column']}) is {fact['true_loss']:.4f}, a difference of "
+        f"{fact['true_loss'] - fact['published']:+.4f}."
+        for fact in known.to_dict("records")
+    ]
+    return [*table.notes, *beside]
+
+
+def numbers(table: Table) -> pd.DataFrame:
+    """The table for machines: beside each column its interval's ends and published counterpart, where it has them."""
+    known = table.published if table.published is not None else pd.DataFrame(columns=["row", "column"])
+    columns = {}
+    for name in table.values:
+        columns[name] = table.values[name]
+        if table.low is not None and table.high is not None and name in table.low:
+            columns[f"{name} low"], columns[f"{name} high"] = table.low[name], table.high[name]
+        own = known[known["column"] == name]
+        if len(own):
+            theirs = dict(zip(own["row"], own["published"], strict=True))
+            columns[f"{name} published"] = pd.Series(
+                [theirs.get(row) for row in table.values.index], table.values.index
+            )
+    return pd.DataFrame(columns, index=table.values.index)
+
+
+def write(table: Table, files: Mapping[str, str | Path]) -> None:
+    """Write a table, all or nothing each.
+
+    Args:
+        table: The table.
+        files: Where to write, by format: ``csv``, ``md``, ``html`` (a page for the report), ``tex`` (booktabs).
+    """
+    for name, path in files.items():
+        with replacing(path) as temporary:
+            if name == "csv":
+                numbers(table).to_csv(temporary, float_format="%.6f")
+            else:
+                temporary.write_text(FORMATS[name].page.format(rendered(table, FORMATS[name])))
+
+
+def rendered(table: Table, form: Format) -> str:
+    """The table, its notes, and its intervals below them."""
+    sentences = [form.sentence.format(form.escape(note)) for note in notes(table)]
+    shown = printed(table, form)
+    parts = [form.table(shown, _sides(table, shown)), *sentences]
+    ends = intervals(table, form)
+    if ends is not None:
+        head = form.escape(f"{LEVEL} % bootstrap intervals over {table.images} images:")
+        parts += [form.sentence.format(head), form.table(ends, ["left", *["right"] * (ends.shape[1] - 1)])]
+    return form.separator.join(parts)
+
+
+def _sides(table: Table, shown: pd.DataFrame) -> list[str]:
+    """The side that each printed column is set to: numbers to the right, texts and the first column to the left."""
+    whole = pd.concat([table.values.index.to_frame(index=False), table.values.reset_index(drop=True)], axis=1)
+    texts = {table.heads.get(str(name), str(name)) for name, column in whole.items() if _is_text(column)}
+    return ["left", *("left" if name in texts else "right" for name in list(shown)[1:])]
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column holds other texts than numbers and dashes."""
+    strings = [value for value in column if isinstance(value, str) and value not in ("", "-")]
+    return bool(pd.to_numeric(pd.Series(strings, dtype=object), errors="coerce").isna().any())
+
+
+def _markdown(frame: pd.DataFrame, sides: list[str]) -> str:
+    return frame.to_markdown(index=False, colalign=sides, disable_numparse=True)
+
+
+def _html(frame: pd.DataFrame, sides: list[str]) -> str:
+    cells = [f'<td style="text-align: {side}">' for side in sides]
+    rows = [
+        "".join(f"{cell}{text}</td>" for cell, text in zip(cells, row, strict=True))
+        for row in frame.itertuples(index=False)
+    ]
+    head = "".join(f"{cell.replace('td', 'th', 1)}{name}</th>" for cell, name in zip(cells, frame, strict=True))
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _latex(frame: pd.DataFrame, sides: list[str]) -> str:
+    columns = "".join(side[0] for side in sides)
+    rows = [" & ".join(row) + r" \\" for row in [list(frame), *frame.itertuples(index=False)]]
+    head, *body = rows
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    )
+
+
+FORMATS = {
+    "md": Format(lambda text: text.replace("|", "\\|"), "**{}**", _markdown),
+    "html": Format(lambda text: escaped(text, quote=False), "<b>{}</b>", _html, "<p>{}</p>", "\n", PAGE),
+    "tex": Format(lambda text: "".join(LATEX.get(sign, sign) for sign in text), r"\textbf{{{}}}", _latex),
+}

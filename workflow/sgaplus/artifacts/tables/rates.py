@@ -1,0 +1,144 @@
+"""Tables of rates at equal quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from sgaplus.analysis import cover as covering
+from sgaplus.analysis import published
+from sgaplus.analysis.bootstrap import Estimate
+from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, estimate, points
+from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
+from sgaplus.artifacts.kinds import table
+from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.table import BASE, Table, best, estimated, titled
+
+
+@table(needs=("against",), takes=("bitrate",), fewest_models=2)
+def bd(results: Results) -> Table:
+    """BD-rate and BD-PSNR by method and step count.
+
+    By PCHIP, in % and dB, against the base model, against the method ``against``, and, for a data set
+    on which it is published, BD-rate against the base model of Yang et al. 2020, with a row of their
+    own SGA. The rate is ``bitrate``'s. Below 0 % and above 0 dB is better.
+    """
+    experiment, against = results.experiment, str(results.experiment.against)
+    known = results.published.curves(experiment.dataset)
+    base = base_curve(results.records, experiment.bitrate)
+    rows: dict[tuple[str, str], dict[str, Estimate]] = {}
+    if published.BASE in known:
+        rows[BASE, ""] = _bd({published.BASE: known[published.BASE]}, base)
+    have = measured(results.records, experiment)
+    for steps in sorted(experiment.steps):
+        tests = {method: _tested(results, method, steps) for method, count in have if count == steps}
+        for method, test in tests.items():
+            anchors = {BASE: base}
+            if method != against:
+                anchors[results.labels[against]] = tests[against]
+            anchors |= {name: known[name] for name in [published.BASE] if name in known}
+            rows[method, str(steps)] = _bd(anchors, test)
+    table = estimated(rows, base.shape[1])
+    if published.SGA in known:
+        theirs = _bd({BASE: known[published.BASE]}, known[published.SGA])
+        table = _with_row(table, (published.SGA, ""), {name: value.value for name, value in theirs.items()})
+    ours = table.values.loc[[row for row in rows if row[0] != BASE]]
+    bold = pd.concat([best(ours[[name]], lowest="BD-rate" in name) for name in map(str, ours)], axis=1)
+    notes = (f"Bits are {experiment.bitrate}. By PCHIP, over the range that both curves have.", *_theirs(known))
+    return titled(replace(table, bold=bold, notes=notes), results.labels, "Method", "Steps")
+
+
+@table(
+    needs=("targets",),
+    takes=("cover", "bitrate"),
+    fewest_models=2,
+    most_methods=1,
+    at_last_step=True,
+    paper="Section 4.5",
+)
+def cover(results: Results) -> Table:
+    """Which few models cover the base models' curve, and their gain at the rate of each base model.
+
+    The models are ``cover`` of the experiment's, refined toward all targets. The criterion is that of
+    :func:`sgaplus.analysis.cover.choose`: the largest smallest gain.
+    """
+    experiment, bitrate = results.experiment, results.experiment.bitrate
+    base = base_curve(results.records, bitrate)
+    models = list(points(base_model(results.records), POINT[:2]).index.get_level_values("model"))
+    rows = with_rate(at_step(results.records, experiment.last_step), bitrate)
+    refined = {model: curve(rows[rows["model"] == model]) for model in models}
+    means = {model: values.mean(axis=1) for model, values in refined.items()}
+    chosen = covering.choose(means, base.mean(axis=1), experiment.cover)
+    values = _covered(rows, {model: means[model] for model in chosen.models}, base.mean(axis=1))
+    label = results.labels[experiment.methods[0]]
+    values.index = pd.MultiIndex.from_product([[label], models], names=["Method", BASE])
+    ends = covering.gain_interval([refined[model] for model in chosen.models], base)
+    low, high = (pd.DataFrame({"Gain (dB)": end}, values.index) for end in ends)
+    decimals = {name: 2 for name in map(str, values) if "dB" in name}
+    return Table(values, low, high, base.shape[1], decimals=decimals, notes=(_choice(label, chosen),))
+
+
+def _tested(results: Results, method: str, steps: int) -> np.ndarray:
+    """The curve of a method after a step count."""
+    rows = at_step(results.records[results.records["method"] == method], steps)
+    return curve(with_rate(rows, results.experiment.bitrate))
+
+
+def _bd(anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
+    """BD-rate of a curve against each of the anchors, and BD-PSNR against ours, by column."""
+    found = {}
+    for name, anchor in anchors.items():
+        found[f"BD-rate vs {name} (%)"] = estimate(bd_rate, anchor, test)
+        if name != published.BASE:
+            found[f"BD-PSNR vs {name} (dB)"] = estimate(bd_psnr, anchor, test)
+    return found
+
+
+def _with_row(table: Table, key: tuple[str, str], values: Mapping[str, float]) -> Table:
+    frame = table.values.copy()
+    for name, value in values.items():
+        frame.loc[key, name] = value
+    return replace(table, values=frame)
+
+
+def _theirs(known: Iterable[str]) -> tuple[str, ...]:
+    if published.BASE not in known:
+        return ()
+    return (f"{published.SGA}: published, against its own base model, {published.BASE}.",)
+
+
+def _covered(rows: pd.DataFrame, curves: Mapping[str, np.ndarray], base: np.ndarray) -> pd.DataFrame:
+    """PSNR of the chosen models at the rate of each base model, and the model and target nearest to it."""
+    bpp = base[:, 0]
+    psnr = {name: covering.reach(values, bpp) for name, values in curves.items()}
+    nearest_models = [list(psnr)[place] for place in np.argmax(list(psnr.values()), axis=0)]
+    operating = points(rows).reset_index()
+    targets = []
+    for name, rate in zip(nearest_models, bpp, strict=True):
+        own = operating[operating["model"] == name]
+        targets.append(own.loc[(np.log(own["bpp"]) - np.log(rate)).abs().idxmin(), "target_lmbda"])
+    reached = np.max(list(psnr.values()), axis=0)
+    reached = np.where(np.isinf(reached), np.nan, reached)
+    return pd.DataFrame(
+        {
+            **{"Rate (bpp)": bpp, "Base PSNR (dB)": base[:, 1], "Refined PSNR (dB)": reached},
+            **{
+                "Gain (dB)": reached - base[:, 1],
+                "From model": nearest_models,
+                "Nearest target λ": map("{:g}".format, targets),
+            },
+        }
+    )
+
+
+def _choice(label: str, chosen: covering.Cover) -> str:
+    names = ", ".join(chosen.models)
+    if np.isinf(chosen.smallest):
+        return f"{label}: {names} cover most; no choice of models reaches {chosen.at:.3f} bpp."
+    return (
+        f"{label}: {names} cover the curve best. From {chosen.ends[0]:.3f} to {chosen.ends[1]:.3f} bpp their smallest "
+        f"gain is {chosen.smallest:+.2f} dB, at {chosen.at:.3f} bpp."
+    )
