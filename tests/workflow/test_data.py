@@ -19,7 +19,7 @@ from PIL import Image
 
 from sgaplus.codec.hyperprior import load_state
 from sgaplus.data import manifest
-from sgaplus.data.images import read_index
+from sgaplus.data.index import read_index
 
 from ..server import cut, fail, serving
 from ..unit.data.test_shards import encoded, inner

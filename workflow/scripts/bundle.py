@@ -7,7 +7,7 @@ import torch
 
 from sgaplus.artifacts import model_card
 from sgaplus.codec.hyperprior import load_state, save_state
-from sgaplus.data import images
+from sgaplus.data.index import read_index
 from sgaplus.files import replacing, write_json
 from sgaplus.logs import logged
 from sgaplus.training import bundle
@@ -20,7 +20,7 @@ with logged(snakemake.log[0]):
         save_state(bundle.half_precision(load_state(trained)), half)
     models = dict(zip(names, output.models, strict=True))
     lmbdas = {name: card["model"]["lmbda"] for name, card in cards.items()}
-    tested = images.read_index(snakemake.input.test)
+    tested = read_index(snakemake.input.test)
     curve = bundle.measure(models, lmbdas, tested)
     write_json(cards, output.recipes)
     with replacing(output.curve) as temporary:

@@ -11,14 +11,14 @@ from sgaplus.artifacts.results import Results
 from sgaplus.codec import bitstream_archive
 from sgaplus.codec.bitstream import Coder, unrefined
 from sgaplus.codec.frozen import Codec
-from sgaplus.data import images
+from sgaplus.data.index import read_index
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     experiment = Experiment.of(snakemake.params.experiment)
     results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]))
     models = dict(zip(experiment.models, snakemake.input.models, strict=True))
-    original = comparison.named(images.read_index(snakemake.input.index), experiment.image).read()
+    original = comparison.named(read_index(snakemake.input.index), experiment.image).read()
     base, refined = comparison.pair(results.records, experiment)
     name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment.image)
     archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]

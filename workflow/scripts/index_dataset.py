@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sgaplus.data import datasets, images
+from sgaplus.data import datasets
+from sgaplus.data.index import write_index
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
@@ -13,5 +14,5 @@ with logged(snakemake.log[0]):
     parts = dict(zip(source.get("parts", []), snakemake.input.get("parts", []), strict=True))
     progress = partial(tqdm, desc=snakemake.wildcards.dataset, unit="image", mininterval=1)
     found = datasets.index(source, Path(snakemake.params.data_folder), parts, progress)
-    images.write_index(found, snakemake.output.index)
+    write_index(found, snakemake.output.index)
     logger.info("%d images, %.1f megapixels", len(found), sum(image.width * image.height for image in found) / 1e6)

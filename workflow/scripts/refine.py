@@ -6,7 +6,7 @@ import torch
 
 from sgaplus import devices, records
 from sgaplus.codec import bitstream_archive
-from sgaplus.data import images
+from sgaplus.data.index import read_index
 from sgaplus.logs import logged
 from sgaplus.refinement.chunk import Chunk, Engine
 from sgaplus.refinement.kept import Store
@@ -20,7 +20,7 @@ with logged(snakemake.log[0]):
     chunk = Chunk(
         engine,
         model_lmbda=snakemake.params.model_lmbda,
-        members=images.read_index(snakemake.input.index)[number * size : (number + 1) * size],
+        members=read_index(snakemake.input.index)[number * size : (number + 1) * size],
         store=Store(Path(snakemake.params.kept)),
         record_every=options["record_every"],
         memory_bytes=snakemake.params.running["memory_mb"] * 10**6,

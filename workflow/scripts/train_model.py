@@ -10,7 +10,7 @@ import torch
 
 from sgaplus import code_version, devices, provenance
 from sgaplus.codec.hyperprior import save_state, weights_sha256
-from sgaplus.data import images
+from sgaplus.data.index import digest_of, read_index
 from sgaplus.files import sha256, write_json
 from sgaplus.logs import logged
 from sgaplus.training.recipe import Recipe
@@ -19,12 +19,12 @@ from sgaplus.training.trainer import Supervision, train, write_metrics
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     model, training = snakemake.params.model, snakemake.params.training | snakemake.params.running
-    photographs = images.read_index(snakemake.input.index)
-    tested = images.read_index(snakemake.input.test) if snakemake.input.get("test") else []
+    photographs = read_index(snakemake.input.index)
+    tested = read_index(snakemake.input.test) if snakemake.input.get("test") else []
     folder, minutes = Path(snakemake.output.model).parent, training["time_limit_minutes"]
     supervision = Supervision(
         label=snakemake.wildcards.model,
-        data=images.digest_of(photographs),
+        data=digest_of(photographs),
         former_data=sha256(snakemake.input.index),
         code=code_version.of_script("train_model"),
         log_every=training["log_every"],

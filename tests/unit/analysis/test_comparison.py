@@ -5,7 +5,7 @@ import pytest
 
 from sgaplus.analysis import comparison
 from sgaplus.analysis.experiment import Experiment
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage
 from sgaplus.errors import ImageError
 
 EXPERIMENT = Experiment(

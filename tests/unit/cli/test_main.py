@@ -18,7 +18,7 @@ from sgaplus.cli import compression
 from sgaplus.cli import main as command_line
 from sgaplus.cli.compression import Compressed, Model, Settings, Target, bundled, nearest, search
 from sgaplus.codec.hyperprior import load_state, save_state
-from sgaplus.data import images
+from sgaplus.data import images, pictures
 from sgaplus.refinement import engine, rounding
 from sgaplus.refinement.engine import Method
 
@@ -63,21 +63,21 @@ def test_photographs_become_bitstreams_and_pictures_again(photos, coded, tmp_pat
     assert names(coded) == ["a.sga", "b.sga"]
     assert run("decompress", coded, "-o", tmp_path / "decoded") == 0
     assert names(tmp_path / "decoded") == ["a.png", "b.png"]
-    decoded = images.read(tmp_path / "decoded" / "a.png")
+    decoded = pictures.read(tmp_path / "decoded" / "a.png")
     model = nearest(bundled(), 0.01)
     assert (decoded == model.coder.decode((coded / "a.sga").read_bytes())[0]).all()
     (coded / "a.sga").unlink()
     capsys.readouterr()
     assert run("compress", photos / "a.png", "-o", coded, "--steps", 0) == 0
     shown = re.search(r"a\.sga: .* bpp, ([\d.]+) dB \(small_lmbda0.01, not refined\)", capsys.readouterr().out)[1]
-    assert float(shown) == pytest.approx(compression.psnr_of(images.read(photos / "a.png"), decoded), abs=0.01)
+    assert float(shown) == pytest.approx(compression.psnr_of(pictures.read(photos / "a.png"), decoded), abs=0.01)
 
 
 def test_zero_steps_are_the_plain_codec(photos, coded):
     from sgaplus.codec.frozen import Batch, Latents, as_tensor
 
     model = nearest(bundled(), 0.01)
-    plain = model.codec.analyse(Batch.of([as_tensor(images.read(photos / "a.png"))]).x)
+    plain = model.codec.analyse(Batch.of([as_tensor(pictures.read(photos / "a.png"))]).x)
     expected = model.coder.round(Latents(plain.y[0], plain.z[0]))
     found = model.coder.decode_latents((coded / "a.sga").read_bytes())
     assert (found.y == expected.y).all()
@@ -153,7 +153,7 @@ def test_nothing_is_overwritten_without_force(photos, coded, tmp_path, capsys):
 
 
 def test_two_photographs_of_one_name_do_not_overwrite_each_other(photos, tmp_path, capsys):
-    Image.fromarray(images.read(photos / "b.tif")).save(photos / "a.bmp")
+    Image.fromarray(pictures.read(photos / "b.tif")).save(photos / "a.bmp")
     assert run("compress", photos, "-o", tmp_path / "coded", "--steps", 0, "--force") == 1
     assert names(tmp_path / "coded") == ["a.sga", "b.sga"]
     assert f"a.png: {tmp_path / 'coded' / 'a.sga'} is already made of" in capsys.readouterr().err
@@ -233,7 +233,7 @@ def test_evaluation_measures_every_image_and_their_mean(photos, coded, tmp_path,
     mean = capsys.readouterr().out.splitlines()[-1].split()
     assert mean[:3] == ["mean", "of", "2"]
     assert float(mean[-1]) == pytest.approx(np.mean([float(row["psnr"]) for row in rows]), abs=0.01)
-    Image.fromarray(images.read(photos / "b.tif")).save(photos / "a.png")
+    Image.fromarray(pictures.read(photos / "b.tif")).save(photos / "a.png")
     assert run("evaluate", photos / "a.png", "-b", coded) == 1
     assert "is 90x70 pixels, and" in capsys.readouterr().err
 
@@ -266,7 +266,7 @@ def test_a_model_that_is_broken_is_refused_before_anything_is_written(photos, tm
 @pytest.mark.parametrize(("kind", "within"), [("bpp", {"rel": 0.05}), ("psnr", {"abs": 0.5})])
 def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys):
     (path,) = images.find({"package": "skimage.data", "files": ["chelsea.png"]})
-    pixels = images.read(path)[60:188, 100:228]
+    pixels = pictures.read(path)[60:188, 100:228]
     Image.fromarray(pixels).save(tmp_path / "cat.png")
     settings = Settings(Method(rounding.make("ste")), 0, 0, torch.device("cpu"))
     low, high = (compression.compress("cat", pixels, model, 1.0, settings) for model in bundled()[2:4])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sgaplus.codec import bitstream
 from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
 from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor, pad
-from sgaplus.data import images
+from sgaplus.data import images, pictures
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.meter import peak_memory
 
@@ -120,7 +120,7 @@ print(hashlib.sha256(pixels.tobytes() + latents.y.numpy().tobytes() + latents.z.
 def test_a_fresh_process_decodes_the_same_with_any_number_of_threads(tmp_path, threads):
     codec = Codec.load(MODELS[3])
     coder = Coder(codec)
-    image = as_tensor(images.read(photograph("chelsea")))[:, :200, :190]
+    image = as_tensor(pictures.read(photograph("chelsea")))[:, :200, :190]
     latents = latents_of(codec, image)
     (tmp_path / "chelsea.sga").write_bytes(coder.encode(latents, 190, 200))
     expected = coder.round(latents)
@@ -146,7 +146,7 @@ def test_photographs_take_the_bytes_that_were_estimated(model):
     codec = Codec.load(model)
     coder = Coder(codec)
     for name in ("astronaut", "chelsea", "coffee"):
-        image = as_tensor(images.read(photograph(name)))
+        image = as_tensor(pictures.read(photograph(name)))
         batch = Batch.of([image])
         latents = codec.analyse(batch.x)
         data = coder.encode(Latents(latents.y[0], latents.z[0]), image.shape[2], image.shape[1])

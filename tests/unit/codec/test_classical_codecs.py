@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sgaplus.codec.classical_codecs import JPEG2000_OPTIONS, SETTINGS, Setting, code, curves, psnr_at
-from sgaplus.data import images
+from sgaplus.data.pictures import read
 
 
 def test_rate_counts_the_whole_file_and_quality_is_that_of_what_it_decodes_to(photograph):
@@ -43,7 +43,7 @@ def test_a_curve_is_read_in_between_and_not_beyond():
 
 def test_the_classical_codecs_are_where_others_measured_them(kodak):
     """Against the Kodak results that CompressAI publishes for JPEG at quality 30 and for JPEG 2000 at 1:40."""
-    pictures = [images.read(kodak / f"kodim{number:02d}.png") for number in range(1, 25)]
+    pictures = [read(kodak / f"kodim{number:02d}.png") for number in range(1, 25)]
     chosen = [Setting("JPEG 2000", "JPEG2000", (("quality_layers", (40,)), *JPEG2000_OPTIONS))]
     chosen += [setting for setting in SETTINGS if setting.codec == "JPEG 4:2:0" and setting.options[0][1] == 30]
     found = curves(pictures, chosen)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgaplus.data import datasets, images, manifest
+from sgaplus.data import datasets, manifest
+from sgaplus.data.index import write_index
 from sgaplus.errors import ImageError, MissingFileError, WrongFileError
 
 from .test_manifest import row_of, write
@@ -135,7 +136,7 @@ def test_the_images_of_parts_are_all_of_theirs(folder, tmp_path):
     parts = {}
     for name, source in {"photos": {"manifest": "photos"}, "clips": {"manifest": "clips"}}.items():
         parts[name] = tmp_path / f"{name}.csv"
-        images.write_index(index(source, folder), parts[name])
+        write_index(index(source, folder), parts[name])
     found = index({"parts": ["photos", "clips"]}, folder, parts)
     assert names(found) == ["photos:0", "photos:1", "clips:valid:0", "clips:valid:1", "clips:test:0"]
     assert names(index({"parts": ["photos", "clips"], "min_side": 9}, folder, parts)) == ["clips:valid:1"]

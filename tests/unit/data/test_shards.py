@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sgaplus.data import images, shards
+from sgaplus.data.index import IndexedImage, read_index
 from sgaplus.errors import ArchiveError, DiskError, ImageError, WrongFileError
 
 from .test_archives import link, make_tar
@@ -53,7 +54,7 @@ def row(archive: Path, **changes):
     return replace(row_of(archive.read_bytes(), archive.name), **changes)
 
 
-def pack(archive: Path, **options) -> list[images.IndexedImage]:
+def pack(archive: Path, **options) -> list[IndexedImage]:
     folder = archive.parent
     return shards.pack(archive, options.pop("row", row(archive)), folder / "train", folder / "train.csv", **options)
 
@@ -67,7 +68,7 @@ def left(folder: Path) -> list[str]:
 def test_every_image_is_found_again_in_the_shards(tar, shard_bytes, threads):
     packed = pack(tar, shard_bytes=shard_bytes, threads=threads)
     assert left(tar.parent) == ["train", "train.csv", "train.tar"]
-    assert images.read_index(tar.parent / "train.csv") == packed
+    assert read_index(tar.parent / "train.csv") == packed
     assert [image.name for image in packed] == list(ALL)  # in the archive's order
     for image in packed:
         assert image.content() == ALL[image.name]

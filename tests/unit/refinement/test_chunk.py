@@ -12,7 +12,7 @@ import torch
 from sgaplus import records
 from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.hyperprior import save_state
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage
 from sgaplus.refinement.chunk import Chunk, Engine
 from sgaplus.refinement.engine import NonFiniteLossError
 from sgaplus.refinement.kept import Result, Store

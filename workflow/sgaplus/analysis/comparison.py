@@ -12,7 +12,7 @@ from sgaplus.analysis.selection import at_step, base_model
 from sgaplus.errors import ImageError, did_you_mean
 
 if TYPE_CHECKING:
-    from sgaplus.data.images import IndexedImage
+    from sgaplus.data.index import IndexedImage
 
 SAME_RATE = 0.02
 """Rates are called the same if the refined one is higher by at most this share."""

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from sgaplus.config.references import validated
-from sgaplus.data import images
+from sgaplus.data import pictures
 from sgaplus.errors import ConfigError, SgaplusError, did_you_mean
 from sgaplus.files import replacing, size_text, write_csv
 from sgaplus.paths import shipped
@@ -144,7 +144,7 @@ def _count(text: str) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Photographs to bitstreams."""
-    photos = _found(options.photos, images.SUFFIXES)
+    photos = _found(options.photos, pictures.SUFFIXES)
     output = _Output(options, BITSTREAM, len(photos))
     compressed = _compressor(options)
 
@@ -171,11 +171,11 @@ def _compressor(options: argparse.Namespace) -> Callable[[Path], Compressed]:
     from sgaplus.cli import compression
 
     if target:
-        return lambda photo: compression.compress_to(photo.stem, images.read(photo), models, target, settings)
+        return lambda photo: compression.compress_to(photo.stem, pictures.read(photo), models, target, settings)
     lmbda = options.lmbda or DEFAULT_LMBDA
     model = compression.nearest(models, lmbda)
     _ = model.coder  # a model that can't code is an error of the command, not of every photograph
-    return lambda photo: compression.compress(photo.stem, images.read(photo), model, lmbda, settings)
+    return lambda photo: compression.compress(photo.stem, pictures.read(photo), model, lmbda, settings)
 
 
 def _target(options: argparse.Namespace) -> Target | None:
@@ -264,7 +264,7 @@ def info(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Rate and quality of bitstreams, image by image and their means."""
-    photos = _found(options.photos, images.SUFFIXES)
+    photos = _found(options.photos, pictures.SUFFIXES)
     if options.csv and options.csv.exists() and not options.force:
         raise ConfigError(f"{options.csv}: is there already. Choose another name, or add --force.")
     models = _models(options.model)
@@ -289,7 +289,7 @@ def _measured(photo: Path, path: Path, models: Sequence[Model]) -> dict[str, Any
     from sgaplus.cli import compression
     from sgaplus.codec import bitstream
 
-    pixels = images.read(photo)
+    pixels = pictures.read(photo)
     data = bitstream.read(path)
     header = bitstream.read_header(data, path)
     if pixels.shape[:2] != (header.height, header.width):
@@ -339,7 +339,9 @@ class _Output:
         self.taken: dict[Path, Path] = {}
         if self.is_file and count > 1:
             raise ConfigError(f"--output {self.output}: {count} files do not fit into one. Name a folder.")
-        if not self.is_file and (self.output.is_file() or self.output.suffix.lower() in (BITSTREAM, *images.SUFFIXES)):
+        if not self.is_file and (
+            self.output.is_file() or self.output.suffix.lower() in (BITSTREAM, *pictures.SUFFIXES)
+        ):
             raise ConfigError(f"--output {self.output}: name a folder, or a file that ends in {suffix}.")
 
     def path(self, source: Path) -> Path:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sgaplus.codec import entropy_coding
 from sgaplus.codec.frozen import HALO, LATENT_STRIDE, STRIDE, Codec, Latents, as_tensor, padded_size
-from sgaplus.data.images import MAX_PIXELS
+from sgaplus.data.pictures import MAX_PIXELS
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.metrics import PEAK
 

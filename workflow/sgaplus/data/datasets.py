@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus.data import images, manifest
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage, of_file, read_index
 from sgaplus.data.manifest import Row
 from sgaplus.errors import ImageError
 
@@ -103,7 +103,7 @@ def index(
         WrongFileError: a file is not the one that the manifest describes.
     """
     if kind(source) == "parts":
-        return images.select(_union({name: images.read_index(path) for name, path in parts.items()}), source)
+        return images.select(_union({name: read_index(path) for name, path in parts.items()}), source)
     if kind(source) == "manifest":
         return images.select(_published(rows_of(source), folder, progress), source)
     if "manifest" in source:
@@ -122,11 +122,11 @@ def _union(parts: Mapping[str, Sequence[IndexedImage]]) -> list[IndexedImage]:
 def _published(rows: Sequence[Row], folder: Path, progress: Progress) -> list[IndexedImage]:
     """The images of the manifest's rows, which lie in the data folder; several archives are named by their splits."""
     files = {row: _files(row, folder) for row in rows}
-    read = {file: images.entry(file) for file in progress([file for found in files.values() for file in found])}
+    read = {file: of_file(file) for file in progress([file for found in files.values() for file in found])}
     by_row = {row: [read[file] for file in files[row]] for row in rows}
     for row in rows:
         if row.kind == "tar":
-            by_row[row] = images.read_index(place(row, folder))
+            by_row[row] = read_index(place(row, folder))
         _check_count(row, by_row[row], folder)
         _check_sizes([row], by_row[row])
     archives = {row.split: found for row, found in by_row.items() if row.kind != "image"}

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgaplus.data import images
 from sgaplus.data.datasets import archive_of, inputs, kind, place, rows_of
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage, read_index
 from sgaplus.errors import ImageError, SgaplusError
 from sgaplus.files import size_text, write_csv
 
@@ -39,7 +38,7 @@ def state(name: str, datasets: Mapping[str, Any], index_file: str | Path | None,
         index_file: Its index, there or not; None where nothing uses it.
         folder: The data folder.
     """
-    found = images.read_index(index_file) if index_file and Path(index_file).is_file() else []
+    found = read_index(index_file) if index_file and Path(index_file).is_file() else []
     lost = next((path for path in sorted({image.path for image in found}) if not Path(path).is_file()), None)
     if found and not lost:
         pixels = sum(image.width * image.height for image in found)

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sgaplus.data.archives import BUFFER, reading, tar_members
-from sgaplus.data.images import SUFFIXES, IndexedImage, decode, first_duplicate, write_index
+from sgaplus.data.index import IndexedImage, first_duplicate, write_index
 from sgaplus.data.manifest import Row, verify_hash, verify_length
+from sgaplus.data.pictures import SUFFIXES, decode
 from sgaplus.errors import ImageError
 from sgaplus.files import room_for
 

@@ -16,7 +16,7 @@ from sgaplus import code_version, devices, provenance, records
 from sgaplus.codec import bitstream_archive
 from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.frozen import Codec, Latents, as_tensor
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage
 from sgaplus.errors import BitstreamError
 from sgaplus.refinement import rounding_source
 from sgaplus.refinement.engine import Method, NonFiniteLossError, Plan, Row, record_steps, refine

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from sgaplus.codec import classical_codecs
 from sgaplus.codec.hyperprior import load_state, widths
-from sgaplus.data.images import IndexedImage
+from sgaplus.data.index import IndexedImage
 from sgaplus.training.trainer import evaluation_of
 
 CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr", *dict.fromkeys(s.codec for s in classical_codecs.SETTINGS))

@@ -23,7 +23,7 @@ PREFETCH = 4
 
 
 class Picture(Protocol):
-    """What crops are taken of: an ``images.IndexedImage``, or anything of known size that can be read."""
+    """What crops are taken of: an ``data.index.IndexedImage``, or anything of known size that can be read."""
 
     @property
     def width(self) -> int:
