@@ -12,6 +12,7 @@ from sgaplus.artifacts import kinds
 from sgaplus.config import needed, plan, references
 from sgaplus.data import datasets as data_sets
 from sgaplus.data import inventory, manifest
+from sgaplus.data.remote import RemoteFile
 from sgaplus.errors import SgaplusError
 from sgaplus.refinement import rounding_source
 from sgaplus.training import recipe
@@ -284,7 +285,7 @@ def weights_of(wildcards):
 
 def place_of_weights(model):
     """Where in the data folder the weights of a model with a url are."""
-    return f"models/{model}/{manifest.weights(config['models'][model]['url']).file}"
+    return f"models/{model}/{RemoteFile.at(config['models'][model]['url']).name}"
 
 
 def names_of_models(trained):

@@ -5,4 +5,4 @@ from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     row = manifest.named(manifest.read(), "key", snakemake.wildcards.file)
-    downloads.fetch(row, snakemake.output.file)
+    downloads.fetch(row.remote, snakemake.output.file)

@@ -10,6 +10,11 @@ with logged(snakemake.log[0]):
     archive = datasets.archive_of(snakemake.params.sources, row, snakemake.params.default)
     with tqdm(desc=row.file, total=archive.stat().st_size, unit="B", unit_scale=True, mininterval=1) as bar:
         packed = shards.pack(
-            archive, row, snakemake.output.shards, snakemake.output.index, snakemake.threads, progress=bar.update
+            archive,
+            row.remote,
+            snakemake.output.shards,
+            snakemake.output.index,
+            snakemake.threads,
+            progress=bar.update,
         )
     logger.info("%d images", len(packed))

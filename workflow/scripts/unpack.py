@@ -1,10 +1,11 @@
 """Verify a downloaded archive, and unpack its images."""
 
 from sgaplus.data import archives, manifest, pictures
+from sgaplus.data.remote import verify
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
     row = manifest.named(manifest.read(), "folder", snakemake.wildcards.folder)
-    manifest.verify(row, snakemake.input.archive)
+    verify(row.remote, snakemake.input.archive)
     count = archives.unpack(snakemake.input.archive, snakemake.output.folder, pictures.SUFFIXES, row.members)
     logger.info("%d images", count)

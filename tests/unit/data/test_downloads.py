@@ -32,7 +32,7 @@ def direct(monkeypatch):
 
 
 def row(*urls: str, content: bytes | None = CONTENT, name: str = "a.tar"):
-    return replace(row_of(content, name), url=urls[0], mirrors=urls[1:])
+    return replace(row_of(content, name).remote, urls=urls)
 
 
 def refusal(*arguments, error=DownloadError) -> str:
@@ -299,7 +299,7 @@ def test_a_redirection_to_an_insecure_address_is_not_followed(server, tmp_path):
 
 
 def test_a_file_that_needs_a_registration_says_where(tmp_path):
-    message = refusal(row(""), tmp_path / "a.tar")
+    message = refusal(row(), tmp_path / "a.tar")
     assert message == f"{tmp_path / 'a.tar'}: a.tar can't be downloaded by a program. Register at https://a.org."
 
 
@@ -328,7 +328,7 @@ def test_a_disk_that_fills_up_keeps_what_came_so_far(server, small_disk):
 def test_a_killed_download_is_resumed(server, tmp_path):
     script = f"""
         from sgaplus.data.downloads import fetch
-        from sgaplus.data.manifest import Row
+        from sgaplus.data.remote import RemoteFile
         fetch({row(server.add("/a", CONTENT, hang(30, after=300_000)))!r}, {str(tmp_path / "a.tar")!r})
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)

@@ -51,7 +51,7 @@ def tar(tmp_path) -> Path:
 
 
 def row(archive: Path, **changes):
-    return replace(row_of(archive.read_bytes(), archive.name), **changes)
+    return replace(row_of(archive.read_bytes(), archive.name).remote, **changes)
 
 
 def pack(archive: Path, **options) -> list[IndexedImage]:

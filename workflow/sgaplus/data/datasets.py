@@ -16,6 +16,7 @@ from typing import Any
 from sgaplus.data import images, manifest
 from sgaplus.data.index import IndexedImage, of_file, read_index
 from sgaplus.data.manifest import Row
+from sgaplus.data.remote import verify
 from sgaplus.errors import ImageError
 
 Progress = Callable[[list[Path]], Iterable[Path]]
@@ -139,7 +140,7 @@ def _published(rows: Sequence[Row], folder: Path, progress: Progress) -> list[In
 def _files(row: Row, folder: Path) -> list[Path]:
     """The image files of a row; none for shards, which have an index."""
     if row.kind == "image":
-        manifest.verify(row, folder / row.key)
+        verify(row.remote, folder / row.key)
         return [(folder / row.key).absolute()]
     return images.find({"path": str(place(row, folder))}) if row.kind == "zip" else []
 
@@ -159,7 +160,7 @@ def _verify_own(source: Mapping[str, Any]) -> None:
     by_name = {file.name: file for file in files}
     for row in rows:
         if row.kind == "image":
-            manifest.verify(row, by_name.get(row.file, Path(source["path"]) / row.file))
+            verify(row.remote, by_name.get(row.file, Path(source["path"]) / row.file))
     expected = [row.images for row in rows]
     if None not in expected and len(files) != sum(filter(None, expected)):
         raise ImageError(

@@ -1,8 +1,8 @@
-"""Downloading one file of the manifest: resumed, retried, from mirrors in turn, and checked.
+"""Downloading one file: resumed, retried, from mirrors in turn, and checked.
 
-A download grows under the name ``<file>.part`` beside its place and takes its name only when its
-length and hash are right; ``<file>.part.json`` remembers where it came from. Both survive an
-interruption, and the next attempt asks for the missing bytes alone.
+A download grows under the name ``<file>.part`` and is renamed to ``<file>`` only when its length and
+hash are right; ``<file>.part.json`` remembers its address. Both survive an interruption, and the next
+attempt asks for the missing bytes alone.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from sgaplus import __version__
-from sgaplus.data import manifest
-from sgaplus.data.manifest import Row, require_secure, verify
+from sgaplus.data.remote import RemoteFile, require_secure, verify
 from sgaplus.errors import DiskError, DownloadError, ManifestError, WrongFileError
 from sgaplus.files import digest, replacing, room_for, size_text
 
@@ -38,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
 RETRIED = {408, 425, 429}
-"""Statuses below 500 that may be other the next time."""
+"""Statuses below 500 after which another attempt may succeed."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Patience:
 
 
 class _Interrupted(Exception):
-    """An attempt that failed for a reason that may pass; ``pause`` is what the server asked for in seconds."""
+    """An attempt that failed for a reason that may pass; ``pause`` is the server's wish in seconds."""
 
     def __init__(self, reason: str, pause: float = 0) -> None:
         super().__init__(reason)
@@ -85,7 +84,7 @@ class _Changed(_Refused):
 
 
 class _Session(requests.Session):
-    """Follows redirections only to where a download may come from."""
+    """Follows redirections only to addresses that :func:`require_secure` allows."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """The next address of a redirection, if any."""
@@ -95,36 +94,37 @@ class _Session(requests.Session):
         return target
 
 
-def fetch(row: Row, path: str | Path, patience: Patience | None = None) -> None:
-    """Have the file of a manifest's row at ``path``.
+def fetch(wanted: RemoteFile, path: str | Path, patience: Patience | None = None) -> None:
+    """Download a file to ``path`` unless it is there.
 
-    A file that is already there is verified and kept; the network is not touched then.
+    A file that is there is verified and kept; the network is not touched then.
 
     Raises:
-        DownloadError: no address gave the file, or there is none; the message says what each answered.
+        DownloadError: no address gave the file, or there is none; the message says each answer.
         WrongFileError: the file that is already there is not the right one.
         DiskError: the disk is full.
     """
     path = Path(path)
     if path.is_file():
-        verify(row, path)
+        verify(wanted, path)
         logger.info("%s: already there, and right", path)
         return
-    if not row.urls:
-        raise DownloadError(f"{path}: {row.file} can't be downloaded by a program. Register at {row.page}.")
+    if not wanted.urls:
+        raise DownloadError(f"{path}: {wanted.name} can't be downloaded by a program. Register at {wanted.page}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(path), _Session() as session:
         failures = []
-        for url in row.urls:
-            failure = _fetch_from(session, url, row, path, patience or Patience())
+        for url in wanted.urls:
+            failure = _fetch_from(session, url, wanted, path, patience or Patience())
             if failure is None:
                 return
             failures.append((url, failure))
     answers = "; ".join(f"{url}: {failure}" for url, failure in failures)
     changes = [failure.if_changed for _, failure in failures if isinstance(failure, _Changed)]
     raise DownloadError(
-        f"{path}: could not be downloaded ({answers}). Run again later, or get {row.file} by hand ({row.page}) and "
-        f"put it there." + "".join(f" If its publisher changed it, {change}." for change in changes[:1])
+        f"{path}: could not be downloaded ({answers}). Run again later, or get {wanted.name} by hand "
+        f"({wanted.page}) and put it there."
+        + "".join(f" If its publisher changed it, {change}." for change in changes[:1])
     )
 
 
@@ -146,17 +146,17 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def fetch_weights(url: str, path: str | Path, sha256: str | None = None, patience: Patience | None = None) -> None:
-    """Have the weights of a model at ``path``, as :func:`fetch` does.
+    """Download the weights of a model to ``path`` unless they are there, as :func:`fetch` does.
 
-    Where no hash is given, the file's own is recorded at the first time and enforced from then on. The eight
-    or more hex digits before a file name's suffix, as in ``mbt2018-mean-1-e522738d.pth.tar``, must be the
-    beginning of it, as torch has it.
+    Where no hash is given, that of the first download is recorded and enforced from then on. Eight or more
+    hex digits before the suffix of a file name, as in ``mbt2018-mean-1-e522738d.pth.tar``, must be the
+    beginning of the hash, as in torch's own downloads.
 
     Raises:
         DownloadError, WrongFileError, DiskError: as :func:`fetch`.
     """
     path = Path(path)
-    fetch(manifest.weights(url, sha256), path, patience)
+    fetch(RemoteFile.at(url, sha256), path, patience)
     claimed = re.search(r"-([0-9a-f]{8,64})\.", path.name)
     found = digest(path, "sha256")
     if claimed and not found.startswith(claimed[1]):
@@ -165,13 +165,15 @@ def fetch_weights(url: str, path: str | Path, sha256: str | None = None, patienc
         raise WrongFileError(path, f"its name says sha256 {claimed[1]}..., found {found}", "correct the model's url")
 
 
-def _fetch_from(session: requests.Session, url: str, row: Row, path: Path, patience: Patience) -> Exception | None:
-    """Try one address until the file is there or there is no hope; returns why not."""
+def _fetch_from(
+    session: requests.Session, url: str, wanted: RemoteFile, path: Path, patience: Patience
+) -> Exception | None:
+    """Try one address until the file is there or there is no hope; returns the reason then."""
     part = _part(path)
     most, attempt = _size(part), 0
     while True:
         try:
-            _attempt(session, url, row, path, patience)
+            _attempt(session, url, wanted, path, patience)
             return None
         except _Refused as error:
             logger.warning("%s: %s", url, error)
@@ -188,18 +190,18 @@ def _fetch_from(session: requests.Session, url: str, row: Row, path: Path, patie
             time.sleep(pause)
 
 
-def _attempt(session: requests.Session, url: str, row: Row, path: Path, patience: Patience) -> None:
-    """Ask once for what is missing; put the file in place if that makes it whole."""
+def _attempt(session: requests.Session, url: str, wanted: RemoteFile, path: Path, patience: Patience) -> None:
+    """Ask once for the missing bytes; put the file in place if they make it whole."""
     part = _part(path)
-    if row.bytes is not None and _size(part) == row.bytes:  # stopped just before its check
-        _put_in_place(row, part, path, resumed=True)
+    if wanted.bytes is not None and _size(part) == wanted.bytes:  # stopped just before its check
+        _put_in_place(wanted, part, path, resumed=True)
         return
-    asked = _resuming(part, url, row)
+    asked = _resuming(part, url, wanted)
     headers = {"Accept-Encoding": "identity", "User-Agent": f"sgaplus/{__version__}"} | asked
     timeout = (patience.connect, patience.silence)
     try:
         with session.get(url, headers=headers, timeout=timeout, stream=True) as response:
-            resumed = _receive(response, row, part, url, resuming=bool(asked))
+            resumed = _receive(response, wanted, part, url, resuming=bool(asked))
     except (requests.exceptions.Timeout, ReadTimeoutError):
         raise _Interrupted(f"no answer for {patience.silence:g} s") from None
     except HTTPError:
@@ -210,41 +212,41 @@ def _attempt(session: requests.Session, url: str, row: Row, path: Path, patience
         raise _Interrupted(f"no answer ({_cause(error)})") from None
     except (requests.exceptions.RequestException, ManifestError) as error:
         raise _Refused(str(error)) from None
-    _put_in_place(row, part, path, resumed)
+    _put_in_place(wanted, part, path, resumed)
 
 
-def _resuming(part: Path, url: str, row: Row) -> dict[str, str]:
-    """The headers that ask for the rest of a part, if it can be told that the rest fits.
+def _resuming(part: Path, url: str, wanted: RemoteFile) -> dict[str, str]:
+    """The headers that ask for the rest of a part, if a rest that does not fit will be noticed.
 
-    It fits if the server says that the file is still the one that the part came from (If-Range), or
-    if the manifest's hash will show it.
+    The server notices it if the part has a validator (If-Range), and the check of the whole file does if
+    its hash is published.
     """
     size, source = _size(part), _read_source(part)
-    if not size or (row.bytes is not None and size > row.bytes):
+    if not size or (wanted.bytes is not None and size > wanted.bytes):
         _drop(part)
         return {}
     validator = source.get("validator") if source.get("url") == url else None
-    if not validator and not row.hash:
+    if not validator and not wanted.hash:
         _drop(part)
         return {}
     return {"Range": f"bytes={size}-"} | ({"If-Range": validator} if validator else {})
 
 
-def _receive(response: requests.Response, row: Row, part: Path, url: str, resuming: bool) -> bool:
+def _receive(response: requests.Response, wanted: RemoteFile, part: Path, url: str, resuming: bool) -> bool:
     """Check the answer and append its body to the part; returns whether the part had a beginning."""
     _check_status(response, part)
     start = _size(part) if response.status_code == 206 and resuming else 0
     if response.status_code == 206:
         _check_range(response, start, part)
     length = response.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdigit() else row.bytes
-    if row.bytes is not None and total != row.bytes:
-        raise _Changed(f"expected {row.bytes:,} bytes, offered {total:,}")
+    total = start + int(length) if length.isdigit() else wanted.bytes
+    if wanted.bytes is not None and total != wanted.bytes:
+        raise _Changed(f"expected {wanted.bytes:,} bytes, offered {total:,}")
     _check_room(part, (total or 0) - start)
     if not start:
         _write_source(part, url, response)
     with room_for(part), open(part, "ab" if start else "wb") as file:
-        _copy(response, file, row.file, start, total)
+        _copy(response, file, wanted.name, start, total)
     if total is not None and _size(part) < total:
         raise _Interrupted(f"the connection broke after {_size(part):,} of {total:,} bytes")
     return start > 0
@@ -252,7 +254,7 @@ def _receive(response: requests.Response, row: Row, part: Path, url: str, resumi
 
 def _check_status(response: requests.Response, part: Path) -> None:
     status = response.status_code
-    if status == 416:  # the part is no beginning of what this address has
+    if status == 416:  # the part is no beginning of the file at this address
         _drop(part)
         raise _Interrupted("status 416 (no such range)")
     if status in RETRIED or status >= 500:
@@ -282,7 +284,7 @@ def _check_room(part: Path, missing: int) -> None:
 
 
 def _copy(response: requests.Response, file: BinaryIO, name: str, start: int, total: int | None) -> None:
-    """Write what arrives at once, so that a broken connection loses none of it."""
+    """Write bytes as soon as they arrive, so that a broken connection loses none of them."""
     interval = 0.5 if sys.stderr.isatty() else 30
     with tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True, mininterval=interval) as bar:
         while content := response.raw.read1(BUFFER, decode_content=False):
@@ -294,12 +296,12 @@ def _copy(response: requests.Response, file: BinaryIO, name: str, start: int, to
         os.fsync(file.fileno())
 
 
-def _put_in_place(row: Row, part: Path, path: Path, resumed: bool) -> None:
+def _put_in_place(wanted: RemoteFile, part: Path, path: Path, resumed: bool) -> None:
     """Rename a whole and right part; drop a wrong one."""
     try:
-        if row.kind == "zip" and not zipfile.is_zipfile(part):  # before its hash is trusted
+        if wanted.name.endswith(".zip") and not zipfile.is_zipfile(part):  # before its hash is trusted
             raise WrongFileError(path, "not a zip file")
-        verify(row, path, part)
+        verify(wanted, path, part)
     except WrongFileError as error:
         _drop(part)
         if resumed:  # perhaps two halves of different files
@@ -327,7 +329,7 @@ def _drop(part: Path) -> None:
 
 
 def _write_source(part: Path, url: str, response: requests.Response) -> None:
-    """Remember where a part comes from, and what identifies the file there."""
+    """Remember the address of a part, and the tag or date that identifies the file there."""
     tag = response.headers.get("ETag", "")
     strong = tag if tag and not tag.startswith("W/") else ""  # a weak one allows other bytes
     with replacing(_source(part)) as temporary:

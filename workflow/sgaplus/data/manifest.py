@@ -17,16 +17,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import urlsplit
 
-from sgaplus.errors import ManifestError, MissingFileError, WrongFileError, did_you_mean
-from sgaplus.files import digest, replacing
+from sgaplus.data.remote import RemoteFile, require_secure
+from sgaplus.errors import ManifestError, did_you_mean
 from sgaplus.paths import shipped
 
 MANIFEST = shipped("config/datasets.csv")
@@ -76,8 +73,13 @@ class Row:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where to get it, in the order to try."""
+        """Its addresses, in the order to try; none where one must register."""
         return (self.url, *self.mirrors) if self.url else ()
+
+    @property
+    def remote(self) -> RemoteFile:
+        """The row as a file to download and to verify."""
+        return RemoteFile(self.file, self.urls, self.page, self.bytes, self.hash_kind, self.hash)
 
 
 def read(path: str | Path | None = None) -> list[Row]:
@@ -108,92 +110,10 @@ def select(rows: Iterable[Row], dataset: str, splits: Iterable[str] | None = Non
     return [row for row in rows if row.dataset == dataset and (wanted is None or row.split in wanted)]
 
 
-def weights(url: str, sha256: str | None = None) -> Row:
-    """A row as those of data sets, for the weights of a model, which no manifest lists."""
-    empty: dict[str, Any] = {"split": "", "members": "", "licence": "", "use": ""}
-    return Row(
-        **empty,
-        dataset="models",
-        file=PurePosixPath(urlsplit(url).path).name,
-        url=url,
-        mirrors=(),
-        bytes=None,
-        hash_kind="sha256" if sha256 else "",
-        hash=sha256 or "",
-        images=None,
-        size=None,
-        page=url,
-    )
-
-
 def named(rows: Iterable[Row], attribute: str, value: str) -> Row:
     """The one row with this value, of a ``key`` or of an archive's ``folder``."""
     (row,) = [row for row in rows if getattr(row, attribute) == value and (attribute == "key" or row.kind != "image")]
     return row
-
-
-def verify(row: Row, path: str | Path, content: str | Path | None = None) -> None:
-    """Check that a file is the one that a row describes.
-
-    Where the row has no hash, the file's own is recorded beside it at the first time, in the format
-    of sha256sum, and must stay the same from then on.
-
-    Args:
-        row: What the file must be.
-        path: The file.
-        content: Where its bytes lie until they are checked; ``path`` itself if absent.
-
-    Raises:
-        MissingFileError: the file is not there.
-        WrongFileError: it has another length or hash.
-    """
-    path, content = Path(path), Path(content or path)
-    if not content.is_file():
-        raise MissingFileError(f"{path}: no such file. Put {row.file} there; {row.page} has it.")
-    verify_length(row, path, content.stat().st_size)
-    verify_hash(row, path, digest(content, row.hash_kind or "sha256"))
-
-
-def verify_length(row: Row, path: Path, found: int) -> None:
-    """The first part of :func:`verify`, for a length in bytes; raises the same."""
-    if row.bytes is not None and found != row.bytes:
-        raise WrongFileError(path, f"expected {row.bytes:,} bytes, found {found:,}")
-
-
-def verify_hash(row: Row, path: Path, found: str) -> None:
-    """The second part of :func:`verify`, for a hash that is already computed; raises the same."""
-    record = path.with_name(f"{path.name}.sha256")
-    if row.hash:
-        if found != row.hash:
-            raise WrongFileError(path, f"expected {row.hash_kind} {row.hash}, found {found}")
-    elif record.is_file():
-        expected = record.read_text().split()[0]
-        if found != expected:
-            wrong = f"expected sha256 {expected}, as {record.name} recorded when it was first there, found {found}"
-            raise WrongFileError(path, wrong, if_changed=f"delete {record.name} too")
-    else:
-        with replacing(record) as temporary:
-            temporary.write_text(f"{found}  {path.name}\n")
-
-
-def require_secure(url: str) -> None:
-    """Refuse all but https, and http to this machine itself.
-
-    Raises:
-        ManifestError: the address is of another kind.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
-        raise ManifestError(f"{url!r} is not an https address. Use https; http is for this machine's own servers.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _row(cells: dict[str, str], where: str) -> Row:

@@ -24,8 +24,8 @@ from typing import IO, Any, cast
 
 from sgaplus.data.archives import BUFFER, reading, tar_members
 from sgaplus.data.index import IndexedImage, first_duplicate, write_index
-from sgaplus.data.manifest import Row, verify_hash, verify_length
 from sgaplus.data.pictures import SUFFIXES, decode
+from sgaplus.data.remote import RemoteFile, verify_hash, verify_length
 from sgaplus.errors import ImageError
 from sgaplus.files import room_for
 
@@ -61,7 +61,7 @@ class _Watched(io.RawIOBase):
 
 def pack(
     archive: str | Path,
-    row: Row,
+    published: RemoteFile,
     folder: str | Path,
     index: str | Path,
     threads: int = 1,
@@ -74,7 +74,7 @@ def pack(
 
     Args:
         archive: The tar file.
-        row: What it must be: its length is checked before it is read, its hash after.
+        published: The file that it must be: its length is checked before it is read, its hash after.
         folder: Folder for the shards; what is in it is removed.
         index: CSV file for the index of all images.
         threads: Threads that decode.
@@ -82,24 +82,24 @@ def pack(
         progress: Told of every piece that is read, in bytes.
 
     Raises:
-        WrongFileError: it is not the archive of the row.
+        WrongFileError: it is not the published file.
         ArchiveError: it is broken or unsafe.
         ImageError: two of its images have one name.
         DiskError: the disk is full.
     """
     archive, folder = Path(archive), Path(folder)
-    verify_length(row, archive, archive.stat().st_size)
+    verify_length(published, archive, archive.stat().st_size)
     temporary = folder.with_name(f".{folder.name}.packing")
     shutil.rmtree(temporary, ignore_errors=True)  # of an attempt that was killed
     temporary.mkdir(parents=True)
     try:
         with room_for(temporary):
             with open(archive, "rb") as file, reading(archive):
-                watched = _Watched(file, row.hash_kind or "sha256", progress)
+                watched = _Watched(file, published.hash_kind or "sha256", progress)
                 examined = examine(images_of(cast("IO[bytes]", watched), archive), threads)
                 with _Shards(temporary, shard_bytes) as shards:
                     packed = [shards.add(*one) for one in _readable(examined)]
-                verify_hash(row, archive, watched.finish())
+                verify_hash(published, archive, watched.finish())
             _check_names(packed, archive)
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(temporary, folder)
