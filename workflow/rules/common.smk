@@ -24,11 +24,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 try:
     MANIFEST = manifest.read()
     config = references.validated(config)
+    SOURCES = data_sets.sources(config["datasets"], MANIFEST)
     REFINEMENTS = plan.refinements(config)
     PARTS = plan.parts(config)
     CHUNKS = {
         dataset: plan.chunks(
-            data_sets.count(config["datasets"], dataset),
+            data_sets.count(SOURCES, dataset),
             config["refinement"]["images_per_job"],
         )
         for dataset in {refinement.dataset for refinement in REFINEMENTS.values()}
@@ -76,7 +77,7 @@ JUDGED = sorted({claim["experiment"] for claim in config["claims"].values()})
 CLAIM_FILES = expand(f"{RUN}/claims.{{suffix}}", suffix=TABLE_FORMATS if JUDGED else [])
 COST_FILES = expand(f"{RUN}/tables/run_cost.{{suffix}}", suffix=TABLE_FORMATS)
 ARTIFACTS = [*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE, *CLAIM_FILES, *COST_FILES]
-OPTIONAL = needed.optional(config, DATA)
+OPTIONAL = needed.optional(config, SOURCES, DATA)
 DATASET_FILES = {
     name: f"{RUN}/datasets/{name}.csv"
     for name in config["datasets"]
@@ -234,33 +235,32 @@ def absent(places, suffix=""):
 
 
 def files_of(wildcards):
-    """What a data set is indexed from, so that a new or changed file is noticed; none where there is none yet.
+    """The files that a data set is indexed from, so that a new or changed one is noticed; none if none is there yet.
 
     Large folders of images are left to their index: stating a million files would slow every start.
     """
     try:
-        files = data_sets.inputs(config["datasets"][wildcards.dataset], DATA)
+        files = SOURCES[wildcards.dataset].inputs(DATA)
     except SgaplusError:
         return []  # the rule says what is wrong
     return files if len(files) <= 10_000 else []
 
 
 def parts_of(wildcards):
-    """The indexes of the data sets that a data set consists of, if it does."""
-    source = config["datasets"][wildcards.dataset]
-    parts = source["parts"] if data_sets.kind(source) == "parts" else []
+    """The indexes of the data sets that a data set consists of."""
+    parts = SOURCES[wildcards.dataset].needs
     return expand(f"{RUN}/datasets/{{part}}.csv", part=parts)
 
 
 def source_of(wildcards):
-    """A data set's entry, without what does not change its images."""
+    """A data set's entry, without the key that does not change its images."""
     source = config["datasets"][wildcards.dataset]
     return {key: value for key, value in source.items() if key != "archive"}
 
 
 def archive_of(wildcards):
-    """Where the archive is downloaded to whose images come into a folder."""
-    return DATA / manifest.named(MANIFEST, "folder", wildcards.folder).key
+    """The place of the archive whose images come into a folder."""
+    return DATA / manifest.filling(MANIFEST, wildcards.folder).key
 
 
 def start_of(wildcards):

@@ -1,4 +1,4 @@
-# Data sets: what others publish is downloaded and unpacked into the data folder, and every data set,
+# Data sets: published files are downloaded and unpacked into the data folder, and every data set,
 # from there or from a folder, a glob or a package, becomes an index of images.
 
 
@@ -132,9 +132,7 @@ onerror:
     if "datasets" in workflow.dag_settings.targets:
         print(
             inventory.table(
-                inventory.state(
-                    name, config["datasets"], DATASET_FILES.get(name), DATA
-                )
+                inventory.state(name, SOURCES, DATASET_FILES.get(name), DATA)
                 for name in config["datasets"]
             )
         )

@@ -4,5 +4,5 @@ from sgaplus.data import downloads, manifest
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    row = manifest.named(manifest.read(), "key", snakemake.wildcards.file)
+    row = manifest.filling(manifest.read(), snakemake.wildcards.file)
     downloads.fetch(row.remote, snakemake.output.file)

@@ -6,8 +6,9 @@ from sgaplus.data import datasets, manifest, shards
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
-    row = manifest.named(manifest.read(), "folder", snakemake.wildcards.folder)
-    archive = datasets.archive_of(snakemake.params.sources, row, snakemake.params.default)
+    rows = manifest.read()
+    row = manifest.filling(rows, snakemake.wildcards.folder)
+    archive = datasets.archive_of(datasets.sources(snakemake.params.sources, rows), row, snakemake.params.default)
     with tqdm(desc=row.file, total=archive.stat().st_size, unit="B", unit_scale=True, mininterval=1) as bar:
         packed = shards.pack(
             archive,

@@ -5,7 +5,7 @@ from sgaplus.data.remote import verify
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
-    row = manifest.named(manifest.read(), "folder", snakemake.wildcards.folder)
+    row = manifest.filling(manifest.read(), snakemake.wildcards.folder)
     verify(row.remote, snakemake.input.archive)
     count = archives.unpack(snakemake.input.archive, snakemake.output.folder, pictures.SUFFIXES, row.members)
     logger.info("%d images", count)

@@ -18,7 +18,8 @@ from sgaplus.cli import compression
 from sgaplus.cli import main as command_line
 from sgaplus.cli.compression import Compressed, Model, Settings, Target, bundled, nearest, search
 from sgaplus.codec.hyperprior import load_state, save_state
-from sgaplus.data import images, pictures
+from sgaplus.data import pictures
+from sgaplus.data.sources import Package
 from sgaplus.refinement import engine, rounding
 from sgaplus.refinement.engine import Method
 
@@ -265,7 +266,7 @@ def test_a_model_that_is_broken_is_refused_before_anything_is_written(photos, tm
 
 @pytest.mark.parametrize(("kind", "within"), [("bpp", {"rel": 0.05}), ("psnr", {"abs": 0.5})])
 def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys):
-    (path,) = images.find({"package": "skimage.data", "files": ["chelsea.png"]})
+    (path,) = Package("skimage.data", ("chelsea.png",)).files()
     pixels = pictures.read(path)[60:188, 100:228]
     Image.fromarray(pixels).save(tmp_path / "cat.png")
     settings = Settings(Method(rounding.make("ste")), 0, 0, torch.device("cpu"))

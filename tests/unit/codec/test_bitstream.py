@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from sgaplus.codec import bitstream
 from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
 from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor, pad
-from sgaplus.data import images, pictures
+from sgaplus.data import pictures
+from sgaplus.data.sources import Package
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.meter import peak_memory
 
@@ -137,7 +138,7 @@ def test_a_fresh_process_decodes_the_same_with_any_number_of_threads(tmp_path, t
 
 
 def photograph(name: str) -> Path:
-    (path,) = images.find({"package": "skimage.data", "files": [f"{name}.png"]})
+    (path,) = Package("skimage.data", (f"{name}.png",)).files()
     return path
 
 

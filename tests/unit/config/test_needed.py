@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from sgaplus.config import needed
-from tests.unit.data.test_datasets import published  # noqa: F401 (a fixture)
+from sgaplus.data import datasets, manifest
+from tests.unit.data.test_sources import published  # noqa: F401 (a fixture)
 
 
 def test_what_is_used_is_used_with_its_parts(folder):
@@ -16,11 +17,12 @@ def test_what_is_used_is_used_with_its_parts(folder):
         "models": {"low": {"dataset": "train"}},
         "experiments": {"figure": {"dataset": "photos"}, "other": {}},
     }
-    assert needed.used(config) == {"photos", "big", "train", "test"}
-    assert needed.optional(config, folder) == set()
+    sources = datasets.sources(config["datasets"], manifest.read())
+    assert needed.used(config, sources) == {"photos", "big", "train", "test"}
+    assert needed.optional(config, sources, folder) == set()
     config["models"]["low"]["path"] = "low.pth"
-    assert needed.used(config) == {"photos"}
-    assert needed.optional(config, folder) == {"big", "train"}
+    assert needed.used(config, sources) == {"photos"}
+    assert needed.optional(config, sources, folder) == {"big", "train"}
     (folder / "big").mkdir()
     (folder / "big" / "big.tar").write_bytes(b"tar")
-    assert needed.optional(config, folder) == set()
+    assert needed.optional(config, sources, folder) == set()

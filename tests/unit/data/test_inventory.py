@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import csv
 
-from sgaplus.data import inventory
+from sgaplus.data import datasets, inventory, manifest
 from sgaplus.data.index import write_index
 
-from .test_datasets import index, published  # noqa: F401 (a fixture)
+from .test_sources import index, published  # noqa: F401 (a fixture)
 
 
 def test_the_table_is_aligned_and_says_what_is_missing(folder, tmp_path):
     entries = {"photos": {"manifest": "photos"}, "big": {"manifest": "big"}, "train": {"parts": ["photos", "big"]}}
     write_index(index(entries["photos"], folder), tmp_path / "photos.csv")
     files = {"photos": tmp_path / "photos.csv", "train": tmp_path / "train.csv", "big": None}
-    states = [inventory.state(name, entries, files[name], folder) for name in entries]
+    sources = datasets.sources(entries, manifest.read())
+    states = [inventory.state(name, sources, files[name], folder) for name in entries]
     head, rule, *rows = inventory.table(states).splitlines()
     assert head.split() == ["data", "set", "images", "Mpx", "bytes", "state"]
     assert len(rule) == len(head.rstrip()) + 2  # the longest state
@@ -31,5 +32,7 @@ def test_the_table_is_aligned_and_says_what_is_missing(folder, tmp_path):
 def test_a_data_set_whose_images_went_is_missing(folder, tmp_path):
     write_index(index({"manifest": "photos"}, folder), tmp_path / "photos.csv")
     (folder / "photos" / "1.png").unlink()
-    state = inventory.state("photos", {"photos": {"manifest": "photos"}}, tmp_path / "photos.csv", folder)
+    state = inventory.state(
+        "photos", datasets.sources({"photos": {"manifest": "photos"}}, manifest.read()), tmp_path / "photos.csv", folder
+    )
     assert state["state"].startswith(f"missing: {folder / 'photos' / '1.png'}: no such file")

@@ -36,9 +36,9 @@ def save(path: Path, array: np.ndarray | None = None, **options) -> Path:
     return path
 
 
-def refusal(action, *arguments) -> str:
-    """The message of the ImageError that a call ends in."""
-    with pytest.raises(ImageError) as caught:
+def refusal(action, *arguments, error=ImageError) -> str:
+    """The message of the error that a call ends in."""
+    with pytest.raises(error) as caught:
         action(*arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sgaplus.data import images, shards
+from sgaplus.data import shards
 from sgaplus.data.index import IndexedImage, read_index
+from sgaplus.data.sources import Folder
 from sgaplus.errors import ArchiveError, DiskError, ImageError, WrongFileError
 
 from .test_archives import link, make_tar
@@ -196,7 +197,7 @@ def test_images_of_imagenet_are_packed_and_the_small_ones_left_out(photographs_o
     packed = pack(make_tar(tmp_path / "train.tar", classes), shard_bytes=10_000_000, threads=2)
     assert {image.name: image.content() for image in packed} == content
     assert len(left(tmp_path / "train")) == -(-sum(map(len, content.values())) // 10_000_000)
-    large = images.select(packed, {"min_side": 256})
+    large = Folder("train", min_side=256).select(packed)
     sizes = {file.stem: Image.open(file).size for file in files}
     assert {image.name for image in large} == {name for name, size in sizes.items() if min(size) >= 256}
     assert 0 < len(large) < len(packed)

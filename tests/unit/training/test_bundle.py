@@ -6,7 +6,7 @@ from compressai.models.google import MeanScaleHyperprior
 from PIL import Image
 
 from sgaplus.codec.hyperprior import load_state, save_state, widths
-from sgaplus.data import images
+from sgaplus.data.sources import Folder
 from sgaplus.paths import shipped
 from sgaplus.training import bundle
 from sgaplus.training.trainer import evaluation_of
@@ -40,7 +40,7 @@ def test_the_models_in_the_box_have_weights_in_half_precision_and_compressais_ow
 def test_the_curve_is_that_of_the_models_as_stored(trained, photograph, tmp_path):
     for seed in range(2):
         Image.fromarray(photograph(64, 80, seed).pixels).save(tmp_path / f"{seed}.png")
-    found = images.index({"path": str(tmp_path)})
+    found = Folder(str(tmp_path)).index()
     save_state(bundle.half_precision(trained.state_dict()), tmp_path / "tiny.pth")
     table = bundle.measure({"tiny": tmp_path / "tiny.pth"}, {"tiny": 0.05}, found)
     assert list(table.columns) == list(bundle.CURVE)

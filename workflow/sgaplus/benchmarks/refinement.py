@@ -19,7 +19,7 @@ from torch import Tensor
 from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior, load_state
-from sgaplus.data import images
+from sgaplus.data.sources import Package
 from sgaplus.devices import name_of
 from sgaplus.meter import keep_memory, return_memory
 from sgaplus.paths import shipped
@@ -58,8 +58,8 @@ Case = tuple[int, int, int, int]
 
 def photographs(height: int, width: int, count: int) -> list[Tensor]:
     """Photographs that ship with scikit-image, scaled and shifted: (3, height, width) in [0, 1]."""
-    names = ["astronaut.png", "coffee.png"]
-    found = [image.read() for image in images.index({"package": "skimage.data", "files": names})]
+    names = ("astronaut.png", "coffee.png")
+    found = [image.read() for image in Package("skimage.data", names).index()]
     scaled = [np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)) for pixels in found]
     return [as_tensor(np.roll(scaled[i % 2], 64 * (i // 2), axis=1)) for i in range(count)]
 
@@ -185,12 +185,12 @@ import time; start = time.perf_counter()
 import torch; imported = time.perf_counter()
 from sgaplus import records
 from sgaplus.codec import bitstream_archive
-from sgaplus.data import images
+from sgaplus.data.sources import Package
 from sgaplus.refinement import rounding
 from sgaplus.codec.frozen import Batch, Codec, as_tensor
 from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan
 codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
-picture = as_tensor(images.index({{"package": "skimage.data", "files": ["astronaut.png"]}})[0].read())
+picture = as_tensor(Package("skimage.data", ("astronaut.png",)).index()[0].read())
 batch = Batch.of([picture.to(codec.device)])
 descent = Descent(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
 descent.step(0, descent.loss(0))

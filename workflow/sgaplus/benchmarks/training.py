@@ -27,7 +27,7 @@ from sgaplus.benchmarks.refinement import (
     startup,
 )
 from sgaplus.codec.frozen import as_tensor
-from sgaplus.data import images
+from sgaplus.data.sources import Folder, Package
 from sgaplus.devices import name_of, resolve
 from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
@@ -95,10 +95,10 @@ def rate(step: Step, crops: Tensor, seconds: float) -> float:
 def decoding(batch: int, crop: int, seconds: float) -> float:
     """Batches per second that one process decodes from JPEG files of 512 x 512 pixels."""
     with tempfile.TemporaryDirectory() as folder:
-        source = images.index({"package": "skimage.data", "files": ["astronaut.png"]})[0].read()
+        source = Package("skimage.data", ("astronaut.png",)).index()[0].read()
         for number in range(8):
             Image.fromarray(np.roll(source, 64 * number, axis=1)).save(Path(folder, f"{number}.jpg"), quality=92)
-        crops = Crops(images.index({"path": folder}), crop, batch, seed=0)
+        crops = Crops(Folder(folder).index(), crop, batch, seed=0)
         return rate(lambda number, _: crops[number], torch.empty(0), seconds)
 
 
@@ -136,7 +136,7 @@ def refinement(options: argparse.Namespace, device: torch.device) -> None:
 
 def precision(options: argparse.Namespace, device: torch.device) -> None:
     """Compare the results of the precisions with the plain loop's, and write precision.csv."""
-    files = images.index({"path": options.photographs, "min_side": 256}) if options.photographs else []
+    files = Folder(str(options.photographs), min_side=256).index() if options.photographs else []
     pictures = [(file.name, as_tensor(file.read())[:, :256, :256]) for file in files[: options.images]]
     pictures = pictures or [(str(i), picture) for i, picture in enumerate(photographs(256, 256, options.images))]
     rows = precisions(pictures, options.steps, range(3), device)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus.config.plan import trained_here
-from sgaplus.data.datasets import kind
-from sgaplus.data.inventory import unobtained
+from sgaplus.data.datasets import Sources, unobtained
 
 
-def used(config: Mapping[str, Any]) -> set[str]:
+def used(config: Mapping[str, Any], datasets: Sources) -> set[str]:
     """The data sets that models are trained or evaluated on or an experiment refines, and their parts."""
     trainings = [model for model in config["models"].values() if trained_here(model)]
     pending = [entry["dataset"] for entry in (*trainings, *config["experiments"].values()) if "dataset" in entry]
@@ -21,10 +20,10 @@ def used(config: Mapping[str, Any]) -> set[str]:
     while pending:
         name = pending.pop()
         found.add(name)
-        pending += config["datasets"][name].get("parts", []) if kind(config["datasets"][name]) == "parts" else []
+        pending += datasets[name].needs
     return found
 
 
-def optional(config: Mapping[str, Any], folder: Path) -> set[str]:
-    """The data sets that are given only to those who register, not there, and of no use in this configuration."""
-    return {name for name in config["datasets"].keys() - used(config) if unobtained(config["datasets"], name, folder)}
+def optional(config: Mapping[str, Any], datasets: Sources, folder: Path) -> set[str]:
+    """Registration-only data sets that are absent and that this configuration does not use."""
+    return {name for name in datasets.keys() - used(config, datasets) if unobtained(datasets, name, folder)}

@@ -10,7 +10,7 @@ from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.artifacts import kinds
 from sgaplus.config import plan, schema
 from sgaplus.config.plan import trained_here
-from sgaplus.data import images, manifest
+from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.refinement import rounding_source
 
@@ -73,7 +73,7 @@ def _known(name: str | None, entries: Iterable[str], where: str) -> None:
 
 def _check_source(dataset: Mapping[str, Any], where: str) -> None:
     """A data set comes from one place, of which the manifest has what it names."""
-    kinds = [key for key in images.SOURCES if key in dataset]
+    kinds = [key for key in sources.KINDS if key in dataset]
     if len(kinds) > 1 and kinds not in (["path", "manifest"], ["path", "parts"]):
         raise ConfigError(f"{where}: has {' and '.join(kinds)}, which name different images. Keep one of them.")
     if "manifest" in dataset:

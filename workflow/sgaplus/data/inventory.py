@@ -1,4 +1,4 @@
-"""What the data sets of a configuration amount to, and what they lack: the table of `snakemake datasets`."""
+"""The table of `snakemake datasets`: size of each data set, or the reason why it is missing."""
 
 from __future__ import annotations
 
@@ -6,36 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgaplus.data.datasets import archive_of, inputs, kind, place, rows_of
+from sgaplus.data.datasets import Sources, unobtained
 from sgaplus.data.index import IndexedImage, read_index
-from sgaplus.errors import ImageError, SgaplusError
+from sgaplus.errors import SgaplusError
 from sgaplus.files import size_text, write_csv
 
 STATES = ("name", "images", "pixels", "bytes", "state")
 """Columns of the table of data sets: pixels and bytes are those of all images together."""
 
 
-def unobtained(datasets: Mapping[str, Any], name: str, folder: Path) -> str:
-    """What to do for the files that must be asked for; empty if there are none, or all are there."""
-    source = datasets[name]
-    if kind(source) == "parts":
-        return next(filter(None, (unobtained(datasets, part, folder) for part in source["parts"])), "")
-    for row in rows_of(source) if kind(source) == "manifest" else []:
-        if not row.urls and not place(row, folder).exists():
-            try:
-                archive_of(datasets, row, folder / row.key)
-            except ImageError as error:
-                return str(error)
-    return ""
-
-
-def state(name: str, datasets: Mapping[str, Any], index_file: str | Path | None, folder: Path) -> dict[str, Any]:
-    """One row of :data:`STATES`: what a data set amounts to, or what it lacks.
+def state(name: str, datasets: Sources, index_file: str | Path | None, folder: Path) -> dict[str, Any]:
+    """One row of :data:`STATES`: the size of a data set, or the reason why it is missing.
 
     Args:
         name: The data set.
-        datasets: All entries.
-        index_file: Its index, there or not; None where nothing uses it.
+        datasets: All data sets.
+        index_file: Its index, there or not; None if this configuration does not use it.
         folder: The data folder.
     """
     found = read_index(index_file) if index_file and Path(index_file).is_file() else []
@@ -53,13 +39,13 @@ def _bytes(found: Sequence[IndexedImage]) -> int:
     return sum(image.length or Path(image.path).stat().st_size for image in found)
 
 
-def _lack(name: str, datasets: Mapping[str, Any], folder: Path) -> str:
-    """What keeps a data set from being ready, as a sentence."""
+def _lack(name: str, datasets: Sources, folder: Path) -> str:
+    """The reason why a data set is not ready, as a sentence."""
     source = datasets[name]
-    if kind(source) == "parts":
-        return f"needs all of {', '.join(source['parts'])}."
+    if source.needs:
+        return f"needs all of {', '.join(source.needs)}."
     try:
-        absent = [path for path in inputs(source, folder) if not path.exists()]
+        absent = [path for path in source.inputs(folder) if not path.exists()]
     except SgaplusError as error:
         return str(error)
     if absent:
@@ -74,7 +60,7 @@ def write_states(states: Sequence[Mapping[str, Any]], path: str | Path) -> None:
 
 
 def table(states: Iterable[Mapping[str, Any]]) -> str:
-    """The table of data sets for the terminal; what is missing stands below it in full."""
+    """The table of data sets for the terminal; below it, the full reason for each missing data set."""
     states = list(states)
     cells = [("data set", "images", "Mpx", "bytes", "state"), *map(_cells, states)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]

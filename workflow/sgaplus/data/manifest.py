@@ -1,16 +1,16 @@
-"""The manifest: one row per file of the data sets that others publish (config/datasets.csv).
+"""The manifest: one row per file of published data sets (config/datasets.csv).
 
 Columns:
 
-    dataset, split     what the file belongs to; an archive is unpacked into the folder <dataset>/<split>
+    dataset, split     its data set and split; an archive is unpacked into the folder <dataset>/<split>
     file               its name: an image, a zip of images, or a tar of images or of tars of images
-    url, mirrors       where it is (mirrors with spaces between); no url where one must register
+    url, mirrors       its addresses (mirrors with spaces between); no url where one must register
     bytes              its length; empty where it is not published
     hash_kind, hash    its hash in hex; empty where it is not published (trusted on first use then)
     members            the folder within the archive whose images are taken; empty for all
-    images, size       how many images there are in it, and WIDTHxHEIGHT where all have one; empty if not known
-    page               where a person reads about it, or registers
-    licence, use       on what terms, and what the paper does with it
+    images, size       number of its images, and WIDTHxHEIGHT where all have the same size; empty if not known
+    page               address of the page on which a person reads about it, or registers
+    licence, use       its terms of use, and its use in the paper
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HASHES = ("sha256", "sha512", "sha1", "md5")
 
 @dataclass(frozen=True)
 class Row:
-    """One file of the manifest; the module says what each column means."""
+    """One file of the manifest, with the columns that the module lists."""
 
     dataset: str
     split: str
@@ -62,14 +62,29 @@ class Row:
 
     @property
     def folder(self) -> str:
-        """The place in the data folder of what an archive holds."""
+        """The place in the data folder of an archive's images."""
         return f"{self.dataset}/{self.split}"
 
     @property
     def kind(self) -> str:
-        """What the file is: image, zip or tar."""
+        """The kind of the file: image, zip or tar."""
         suffix = PurePosixPath(self.file).suffix
         return "image" if suffix in IMAGE_SUFFIXES else suffix[1:]
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the file holds images: a zip is unpacked into its folder, a tar packed into shards there."""
+        return self.kind != "image"
+
+    @property
+    def images_at(self) -> str:
+        """The place in the data folder from which images are read: the file, a zip's folder, an index of shards."""
+        return {"image": self.key, "zip": self.folder, "tar": f"{self.folder}.csv"}[self.kind]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All places in the data folder that the row fills: its file, and the folder of an archive."""
+        return (self.key, self.folder) if self.is_archive else (self.key,)
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -89,7 +104,7 @@ def read(path: str | Path | None = None) -> list[Row]:
         path: The manifest; the project's own if absent.
 
     Raises:
-        ManifestError: one line that names the row, the column, what is wrong and what would be right.
+        ManifestError: one line that names the row, the column, the mistake and the remedy.
     """
     path = Path(path or MANIFEST)
     try:
@@ -110,9 +125,9 @@ def select(rows: Iterable[Row], dataset: str, splits: Iterable[str] | None = Non
     return [row for row in rows if row.dataset == dataset and (wanted is None or row.split in wanted)]
 
 
-def named(rows: Iterable[Row], attribute: str, value: str) -> Row:
-    """The one row with this value, of a ``key`` or of an archive's ``folder``."""
-    (row,) = [row for row in rows if getattr(row, attribute) == value and (attribute == "key" or row.kind != "image")]
+def filling(rows: Iterable[Row], place: str) -> Row:
+    """The one row that fills a place in the data folder, a file or an archive's folder."""
+    (row,) = [row for row in rows if place in row.places]
     return row
 
 
@@ -174,10 +189,10 @@ def _check_hash(cells: dict[str, str], where: str) -> None:
 
 
 def _check_unique(rows: list[Row], path: Path) -> None:
-    """No two rows make one file, and none unpacks where another does or lies."""
+    """No two rows fill one place in the data folder."""
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=2):
-        for column, place in (("file", row.key), *((("split", row.folder),) if row.kind != "image" else ())):
+        for column, place in zip(("file", "split"), row.places, strict=False):
             if place in seen:
                 raise ManifestError(
                     f"{path}: row {number}: {column}: {place} is also what row {seen[place]} makes. Rename one."
