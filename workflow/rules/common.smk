@@ -284,7 +284,7 @@ def weights_of(wildcards):
 
 
 def place_of_weights(model):
-    """Where in the data folder the weights of a model with a url are."""
+    """The place in the data folder of the weights of a model with a url."""
     return f"models/{model}/{RemoteFile.at(config['models'][model]['url']).name}"
 
 

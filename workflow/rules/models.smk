@@ -52,6 +52,14 @@ rule train_model:
         "../scripts/train_model.py"
 
 
+# models with a url, by the place of their weights in the data folder
+PUBLISHED_WEIGHTS = {
+    place_of_weights(model): entry
+    for model, entry in config["models"].items()
+    if "url" in entry
+}
+
+
 # needs the network, which a cluster's compute nodes may not have
 localrules:
     download_model,
@@ -65,17 +73,16 @@ rule download_model:
     benchmark:
         f"{RUN}/benchmarks/download_model/{{weights}}.tsv"
     wildcard_constraints:
-        weights=absent(
-            place_of_weights(model)
-            for model, entry in config["models"].items()
-            if "url" in entry
-        ),
+        weights=absent(PUBLISHED_WEIGHTS),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         downloads=1,
         mem_mb=500,
+    params:
+        url=lambda wildcards: PUBLISHED_WEIGHTS[wildcards.weights]["url"],
+        sha256=lambda wildcards: PUBLISHED_WEIGHTS[wildcards.weights].get("sha256"),
     message:
         "Downloading {wildcards.weights}"
     script:

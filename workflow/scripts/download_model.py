@@ -4,6 +4,4 @@ from sgaplus.data import downloads
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
-    name = snakemake.wildcards.weights.split("/")[1]
-    model = snakemake.config["models"][name]
-    downloads.fetch_weights(model["url"], snakemake.output.file, model.get("sha256"))
+    downloads.fetch_weights(snakemake.params.url, snakemake.output.file, snakemake.params.sha256)
