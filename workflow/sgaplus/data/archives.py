@@ -1,8 +1,8 @@
-"""Reading archives that nobody vouches for: zip, tar, and tar of tars.
+"""Reading untrusted archives: zip, tar, and tar of tars.
 
-Nothing is extracted by the archive's own names, links and devices are refused, and what a member
-says and does is held to :class:`Limits`. Files that start with a dot and macOS's ``__MACOSX`` are
-passed over.
+Nothing is extracted by the archive's own names, links and devices are refused, and the number and sizes
+of members are held to :class:`Limits`. Files that start with a dot and macOS's ``__MACOSX`` are passed
+over.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BUFFER = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive of photographs stays far below.
+    """Limits that an archive of photographs stays far below.
 
     Attributes:
         members: Files.
@@ -65,10 +65,10 @@ def reading(archive: str | Path) -> Iterator[None]:
 
 
 def safe_path(name: str, archive: str | Path) -> PurePosixPath:
-    """A member's name as a path that stays below where it starts.
+    """A member's name as a path that stays below the folder it starts in.
 
     Raises:
-        ArchiveError: it is absolute, has ``..``, or is not one on all systems.
+        ArchiveError: it is absolute, has ``..``, or is not a path on all systems.
     """
     path = PurePosixPath(name)
     odd = "\\" in name or any(ord(sign) < 32 for sign in name) or name[1:2] == ":"
@@ -92,8 +92,8 @@ def unpack(
         archive: The zip or tar file.
         folder: Where to; must not exist. Folders within the archive are not kept.
         suffixes: File name endings to take, lower case with their dot.
-        within: Take only what lies in this folder of the archive; anything for "".
-        limits: What the archive may ask for.
+        within: Take only files in this folder of the archive; all files for "".
+        limits: The largest numbers and sizes that the archive may have.
 
     Returns:
         The number of images.

@@ -66,7 +66,7 @@ class IndexedImage:
 
     @property
     def label(self) -> str:
-        """What errors call the image."""
+        """The name of the image in errors."""
         return f"{self.path} ({self.name})" if self.length else self.path
 
 
@@ -83,7 +83,7 @@ def first_duplicate(names: Sequence[str]) -> str | None:
 
 
 def digest_of(images: Iterable[IndexedImage]) -> str:
-    """A hash of what images are, in their order, wherever they lie."""
+    """A hash of the names, contents and used parts of images in their order, wherever their files lie."""
     digest = hashlib.sha256()
     for image in images:
         digest.update(f"{image.name}/{image.sha256}/{image.left},{image.top},{image.width},{image.height}\n".encode())

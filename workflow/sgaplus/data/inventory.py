@@ -12,7 +12,7 @@ from sgaplus.errors import SgaplusError
 from sgaplus.files import size_text, write_csv
 
 STATES = ("name", "images", "pixels", "bytes", "state")
-"""Columns of the table of data sets: pixels and bytes are those of all images together."""
+"""Columns of the table of data sets: pixels and bytes are sums over all images."""
 
 
 def state(name: str, datasets: Sources, index_file: str | Path | None, folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FORMATS = {
     "PNG": {".png"},
-    "JPEG": {".jpg", ".jpeg"},  # and what phones make of two, MPO
+    "JPEG": {".jpg", ".jpeg"},  # and MPO, in which phones keep two
     "WEBP": {".webp"},
     "TIFF": {".tif", ".tiff"},
     "BMP": {".bmp"},
@@ -47,7 +47,7 @@ def read(path: str | Path) -> np.ndarray:
 
 
 def decode(content: bytes, label: str | Path) -> np.ndarray:
-    """As :func:`read`, of an image file's bytes; ``label`` is what errors call it."""
+    """As :func:`read`, of an image file's bytes; ``label`` is its name in errors."""
     return _decode(io.BytesIO(content), label)
 
 
@@ -66,7 +66,7 @@ def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """An error's text in one line; after its type, where it was not raised to be read."""
+    """An error's text in one line; after the type of the error, if its text alone says too little."""
     text = " ".join(str(error).split())
     if text and isinstance(error, OSError | SyntaxError | ValueError):
         return text

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 SHARD_BYTES = 500_000_000
 
 Examined = tuple[str, bytes, IndexedImage | ImageError]
-"""An image's file name, its bytes, and what it is or why it can't be read."""
+"""An image's file name, its bytes, and its line of the index or the reason why it can't be read."""
 
 
 class _Watched(io.RawIOBase):
@@ -53,7 +53,7 @@ class _Watched(io.RawIOBase):
         return content
 
     def finish(self) -> str:
-        """The hash of the whole file in hex, after what was not asked for."""
+        """The hash of the whole file in hex, after the rest of it is read."""
         while self.read(BUFFER):
             pass
         return self.hash.hexdigest()
@@ -75,7 +75,7 @@ def pack(
     Args:
         archive: The tar file.
         published: The file that it must be: its length is checked before it is read, its hash after.
-        folder: Folder for the shards; what is in it is removed.
+        folder: Folder for the shards; its former content is removed.
         index: CSV file for the index of all images.
         threads: Threads that decode.
         shard_bytes: A shard is closed when it is as large.
@@ -120,7 +120,7 @@ def images_of(stream: IO[bytes], archive: str | Path, nested: bool = True) -> It
 
 
 def examine(images: Iterable[tuple[str, bytes]], threads: int) -> Iterator[Examined]:
-    """Decode images on several threads; they come out in their order, with what they are."""
+    """Decode images on several threads; they come out in their order, with their lines of the index."""
     waiting: deque[Future[Examined]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for name, content in images:
@@ -141,7 +141,7 @@ def _examine(name: str, content: bytes) -> Examined:
 
 
 def _readable(examined: Iterable[Examined]) -> Iterator[tuple[str, bytes, IndexedImage]]:
-    """Those that can be read; a warning for each other."""
+    """The images that can be read; a warning for each of the others."""
     dropped = 0
     for name, content, outcome in examined:
         if isinstance(outcome, ImageError):

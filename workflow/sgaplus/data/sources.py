@@ -305,7 +305,7 @@ class Published(Source):
 
 @dataclass(frozen=True)
 class OwnCopy(Published):
-    """A user's own copy of a published data set: by its hashes, or by its number of images where it was unpacked.
+    """A user's own copy of a published data set, verified by hashes, or by the number of images of unpacked archives.
 
     Attributes:
         path: As in :class:`Folder`.
