@@ -125,6 +125,7 @@ def _sources(module: str, text: str) -> dict[str, Source]:
             groups.setdefault(name, []).append(statement)
     known = imported | {name: (module, name) for name in groups}
     leading = {name: Source("", {name: target}) for name, target in imported.items() if _is_followed(target)}
+    groups = {name: statements for name, statements in groups.items() if statements}
     return leading | {name: _source(statements, known) for name, statements in groups.items()}
 
 

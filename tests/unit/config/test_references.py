@@ -317,3 +317,9 @@ def test_a_claim_about_more_steps_than_the_method_runs_is_refused():
     config = small(**{"methods.ssl.steps": 30, "experiments.table.methods": ["sga", "ssl"]}, claims={"c": claim})
     assert refusal(config) == "claims.c: is about 40 steps, but methods.ssl.steps is 30. Leave it out."
     validated(config | {"claims": {"c": claim | {"steps": 10}}})
+
+
+@pytest.mark.parametrize("place", ["experiments.table", "claims.c"])
+def test_an_experiment_or_a_claim_of_null_is_left_out(place):
+    section, name = place.split(".")
+    assert name not in validated(small(**{place: None})).get(section, {})

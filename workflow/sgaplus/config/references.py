@@ -14,6 +14,9 @@ from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.refinement import rounding_source
 
+ASKED = ("experiments", "claims")
+"""Sections of which a run need not have every entry."""
+
 ABOUT = {"title", "figure", "table", "seeds"}
 """Keys that any experiment may have."""
 
@@ -27,13 +30,22 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: one line that names the key, what is wrong and what would be right.
     """
-    checked = copy.deepcopy(dict(config))
+    checked = _without_nulls(copy.deepcopy(dict(config)))
     schema.check(checked, schema.load())
     _check_references(checked)
     plan.refinements(checked)  # raises where a sweep or a step count does not fit
     for name in checked["experiments"]:
         _check_bitrate(checked, name)
     return checked
+
+
+def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the experiments and claims that a file laid over another replaced by null."""
+    asked = {section: entries for section, entries in config.items() if section in ASKED and isinstance(entries, dict)}
+    return config | {
+        section: {name: entry for name, entry in entries.items() if entry is not None}
+        for section, entries in asked.items()
+    }
 
 
 def _check_references(config: Mapping[str, Any]) -> None:
@@ -181,7 +193,10 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
     _check_methods(config, claim, experiment, where)
     lacking = [key for key in check.of_experiment if not getattr(experiment, key)]
     for demand in [*lacking, *(demand for _, demand, _ in check.misfits(experiment))]:
-        raise ConfigError(f"{where}.experiment: {check.name} needs {demand}, which {place} has not. Name another.")
+        raise ConfigError(
+            f"{where}.experiment: {check.name} needs {demand}, which {place} has not. Name another, or leave the claim "
+            f"out by `{name}: null`."
+        )
     if not check.compares(len(claim.methods)):
         raise ConfigError(f"{where}.methods: {check.name} needs {check.compared}, and has {len(claim.methods)}.")
     if "value" in check.needs and not any(claim.value in values for values in experiment.sweep.values()):
