@@ -1,6 +1,6 @@
 """Confidence intervals over images, by the bootstrap.
 
-Images are what a result is expected to generalise to, so images are resampled. Seeds of one image
+A result is expected to generalise to other images, so images are resampled. Seeds of one image
 are averaged first. The same resamples serve every quantity of as many images, which keeps
 comparisons paired and results the same at every run.
 """

@@ -48,7 +48,7 @@ def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:
 
 
 def caption(title: str, row: pd.Series) -> str:
-    """What a picture is, what it costs, and how good it is."""
+    """A caption: a picture's title, lambda, rate and PSNR."""
     lmbda, target = row["model_lmbda"], row["target_lmbda"]
     toward = "" if row["step"] == 0 else f", target {target:g}"
     return f"{title}, λ = {lmbda:g}{toward}\n{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB"

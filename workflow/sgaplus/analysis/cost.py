@@ -1,4 +1,4 @@
-"""What refinement costs: time, memory and energy per image against the bits that it saves."""
+"""The cost of refinement: time, memory and energy per image against the bits that it saves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sgaplus.analysis.bootstrap import Estimate
-from sgaplus.analysis.budget import excess, seconds
+from sgaplus.analysis.excess_loss import excess, seconds
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve, estimate
 from sgaplus.analysis.selection import at_step, measured, with_rate

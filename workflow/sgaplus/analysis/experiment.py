@@ -57,7 +57,7 @@ class Experiment:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The kind of its figure and of its table, for those that it has."""
+        """The kinds of its figure and its table, by ``figure`` and ``table``; it may have but one of the two."""
         kinds = {"figure": self.figure, "table": self.table}
         return {family: kind for family, kind in kinds.items() if kind is not None}
 

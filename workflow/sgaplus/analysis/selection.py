@@ -1,4 +1,4 @@
-"""Which rows of the records a table or figure is about.
+"""Rows of the records that a table or a figure is about.
 
 Records are a frame with the columns of ``records.FIELDS``; every function takes one and returns one.
 """
@@ -22,9 +22,9 @@ def at_step(records: pd.DataFrame, step: int) -> pd.DataFrame:
 
 
 def measured(records: pd.DataFrame, experiment: Experiment) -> list[tuple[str, int]]:
-    """An experiment's methods with those of its step counts that they have; one of its own number of steps ends there.
+    """Pairs (method, step count) of an experiment that the records hold, in the order of the methods and the counts.
 
-    In the order of the methods, and of the counts.
+    A method with a fixed number of steps has none beyond it.
     """
     have = records.groupby("method")["step"].agg(set)
     return [

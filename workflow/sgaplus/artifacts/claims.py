@@ -1,4 +1,4 @@
-"""What the paper claims, judged by a run's own records.
+"""The paper's claims, judged by a run's own records.
 
 A claim of the configuration names an experiment and a check. A check turns records into comparisons:
 numbers that the claim says are below 0 or another limit, each with its 95 % bootstrap interval over images. A claim
@@ -24,10 +24,10 @@ class Comparison(NamedTuple):
     """A number that a claim says is below a limit.
 
     Attributes:
-        name: What is compared, in print.
+        name: The quantity that is compared, in print.
         estimate: The number and its interval, whose ends are nan where there is but one image.
         unit: Unit in print; numbers with one have fewer decimals.
-        limit: What it is to be below.
+        limit: The number that it is to be below.
     """
 
     name: str

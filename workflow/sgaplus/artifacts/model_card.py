@@ -1,4 +1,4 @@
-"""The card of models that are given away: how they were made, and what they reach."""
+"""The card of models that are given away: how they were made, and the quality that they reach."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ where a codec does not reach it.
 
 {recipes}
 
-A model that starts from another began with its weights; those that are not in the table above are steps on the way,
-with recipes in `config/small.yaml`. Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all
+A model that starts from another began with its weights; one that is not in the table above is a step on the way,
+with a recipe in `config/small.yaml`. Adam and, where the optimiser is Muon, Muon for the kernels; loss, seeds and all
 other settings stand in `recipes.json` beside this file, software versions too.
 """
 
@@ -43,8 +43,8 @@ def text(
     """The card, in Markdown.
 
     Args:
-        curve: What the models reach, with the columns of ``bundle.CURVE``.
-        cards: What each was made with, as the training rule writes it.
+        curve: Measured rate and quality, with the columns of ``bundle.CURVE``.
+        cards: Recipe of each model, as the training rule writes it.
         metrics: File of the training metrics of each.
         test: Name of the data set that they were measured on.
         count: Number of its images.

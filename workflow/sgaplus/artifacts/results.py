@@ -14,7 +14,7 @@ from sgaplus.analysis.published import Published
 
 @dataclass(frozen=True)
 class Results:
-    """What an experiment measured, and what it is shown with.
+    """Records of an experiment, with the names, colours and published numbers that they are shown with.
 
     Attributes:
         experiment: The experiment.

@@ -1,4 +1,4 @@
-"""What a run cost, from the benchmark files that Snakemake writes of its jobs."""
+"""The cost of a run, from the benchmark files that Snakemake writes of its jobs."""
 
 from __future__ import annotations
 

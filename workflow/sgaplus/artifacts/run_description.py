@@ -1,4 +1,4 @@
-"""What made a run: version and commit, packages, machines, date, models, configuration."""
+"""The provenance of a run: version and commit, packages, machines, date, models, configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE = """<table class="provenance">
 
 
 def describe(config: Mapping[str, Any], records: Iterable[str | Path]) -> dict[str, Any]:
-    """What made a run, for JSON.
+    """The provenance of a run, for JSON.
 
     Args:
         config: The effective configuration.

@@ -41,7 +41,7 @@ LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers with what is known of them.
+    """Numbers with their intervals, published counterparts and layout.
 
     Attributes:
         values: Numbers and texts; the names of the index head the first columns.
@@ -84,7 +84,7 @@ class Format:
     """How a table is written for people.
 
     Attributes:
-        escape: A text, without what the format takes for its own signs.
+        escape: Writes a text so that the format takes no character of it for its own sign.
         bold: Template of a best value.
         table: A frame of texts as a table, each column to its ``left`` or ``right``.
         sentence: Template of a sentence below it.

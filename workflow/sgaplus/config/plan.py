@@ -113,7 +113,7 @@ def _variants(
 
 
 def short_name(experiment: str) -> str:
-    """What an experiment is called as a target: ``fig2`` for ``fig2_true_loss``; other names as they are."""
+    """The name of an experiment as a target: ``fig2`` for ``fig2_true_loss``; other names as they are."""
     numbered = re.match(r"((?:fig|table)\d+)_", experiment)
     return numbered[1] if numbered else experiment
 

@@ -84,7 +84,7 @@ def _known(name: str | None, entries: Iterable[str], where: str) -> None:
 
 
 def _check_source(dataset: Mapping[str, Any], where: str) -> None:
-    """A data set comes from one place, of which the manifest has what it names."""
+    """A data set names one source; the manifest has the data set and the splits that it names."""
     kinds = [key for key in sources.KINDS if key in dataset]
     if len(kinds) > 1 and kinds not in (["path", "manifest"], ["path", "parts"]):
         raise ConfigError(f"{where}: has {' and '.join(kinds)}, which name different images. Keep one of them.")

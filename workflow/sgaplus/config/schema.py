@@ -1,6 +1,6 @@
 """The configuration's schema applied: each key's type and range, and defaults filled in.
 
-The schema itself, workflow/schemas/config.schema.yaml, says what each key may be.
+The schema itself is workflow/schemas/config.schema.yaml.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgaplus.analysis import comparison, cover, rd_curves
+from sgaplus.analysis import comparison, covering, rd_curves
 from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.experiment import Claim
 from sgaplus.analysis.selection import at_step
@@ -39,12 +39,12 @@ def covers(results: Results, claim: Claim) -> list[Comparison]:
     base = rd_curves.base_curve(records)
     rows = at_step(records, experiment.last_step)
     refined = {model: rd_curves.curve(rows[rows["model"] == model], ["target_lmbda"]) for model in experiment.models}
-    chosen = cover.choose(
+    chosen = covering.choose(
         {model: values.mean(axis=1) for model, values in refined.items()}, base.mean(axis=1), experiment.cover
     )
     chosen_curves = [refined[model] for model in chosen.models]
-    gains = cover.gain([values.mean(axis=1) for values in chosen_curves], base.mean(axis=1))
-    low, high = cover.gain_interval(chosen_curves, base)
+    gains = covering.gain([values.mean(axis=1) for values in chosen_curves], base.mean(axis=1))
+    low, high = covering.gain_interval(chosen_curves, base)
     rates = base.mean(axis=1)[:, rd_curves.RATE]
     return [
         Comparison(f"base − refined at {rate:.3f} bpp", Estimate(-gain, -end, -start), " dB")

@@ -1,4 +1,4 @@
-"""What refinement costs, and how near real bitstreams come to the estimated rate."""
+"""Figures of the cost of refinement, and of real bitstreams against the estimated rate."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from sgaplus.analysis.budget import course
 from sgaplus.analysis.cost import costs, saves_bits
+from sgaplus.analysis.excess_loss import over_time
 from sgaplus.analysis.rd_curves import POINT
 from sgaplus.artifacts.figures.style import BAND, BAR, legend_below, log_ticks, panels_of
 from sgaplus.artifacts.kinds import figure
@@ -50,7 +50,7 @@ def budget(results: Results) -> Figure:
     figure, (axis,) = panels_of(1, columns=1, height=3.2)
     counts = sorted(experiment.steps)
     for method in experiment.methods:
-        way, style = course(records, experiment, method), methods[method]
+        way, style = over_time(records, experiment, method), methods[method]
         axis.fill_between(way["seconds"], way["low"], way["high"], color=style["color"], **BAND)
         look = {"color": style["color"], "marker": style["marker"], "label": style["label"]}
         axis.plot(way["seconds"], way["value"], **look, markevery=list(way.index.isin(counts).nonzero()[0]))
@@ -73,8 +73,8 @@ def budget(results: Results) -> Figure:
 def gap(results: Results) -> Figure:
     """Size of real bitstreams against the estimated rate.
 
-    An image has a point per model, after the last step. The line is what is allowed: 2 % and 64 bytes
-    more than estimated.
+    An image has a point per model, after the last step. The line is the largest excess that is
+    allowed: 2 % and 64 bytes.
     """
     records, experiment, methods = results.records, results.experiment, results.methods
     figure, (axis,) = panels_of(1, columns=1, height=3.0)

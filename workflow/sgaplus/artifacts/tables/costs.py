@@ -1,4 +1,4 @@
-"""Tables of what refinement costs."""
+"""Tables of the cost of refinement."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pandas as pd
 
 from sgaplus.analysis.bootstrap import Estimate
-from sgaplus.analysis.budget import excess, reference, seconds
 from sgaplus.analysis.cost import costs, saves_bits, saving
+from sgaplus.analysis.excess_loss import excess, reference, seconds
 from sgaplus.analysis.selection import at_step, measured
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis import cover as covering
-from sgaplus.analysis import published
+from sgaplus.analysis import covering, published
 from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, estimate, points
 from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
@@ -63,7 +62,7 @@ def cover(results: Results) -> Table:
     """Which few models cover the base models' curve, and their gain at the rate of each base model.
 
     The models are ``cover`` of the experiment's, refined toward all targets. The criterion is that of
-    :func:`sgaplus.analysis.cover.choose`: the largest smallest gain.
+    :func:`sgaplus.analysis.covering.choose`: the largest smallest gain.
     """
     experiment, bitrate = results.experiment, results.experiment.bitrate
     base = base_curve(results.records, bitrate)

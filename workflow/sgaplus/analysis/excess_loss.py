@@ -1,8 +1,8 @@
-"""How near a refinement comes to a reference, and in what time: the true loss that its steps and seconds buy.
+"""The true loss of a refinement above that of a reference, in %, over its steps and seconds.
 
 The reference is the method ``against`` of an experiment after the most steps, on the same images and
-models. Losses of different models differ far more than methods do, so what is averaged over models is
-the excess over the reference in %.
+models. Losses of different models differ far more than methods do, so the excess in %, not the loss, is
+averaged over models.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def _percent(losses: np.ndarray) -> np.ndarray:
 
 
 def seconds(rows: pd.DataFrame) -> float:
-    """Mean time per image of rows."""
+    """Mean time per image, in seconds."""
     return float((rows["seconds"] / rows["batch"]).mean())
 
 
-def course(records: pd.DataFrame, experiment: Experiment, method: str) -> pd.DataFrame:
-    """A method's way: ``seconds`` per image, and its mean excess as ``value``, ``low`` and ``high``, by step from 1."""
+def over_time(records: pd.DataFrame, experiment: Experiment, method: str) -> pd.DataFrame:
+    """Seconds per image, and the mean excess as ``value``, ``low`` and ``high``, of a method by step, from step 1."""
     end = reference(records, experiment)
     own = records[(records["method"] == method) & records["step"].between(1, experiment.last_step)]
-    ways = {step: {"seconds": seconds(rows), **excess(rows, end)[""]._asdict()} for step, rows in own.groupby("step")}
-    return pd.DataFrame.from_dict(ways, orient="index")
+    found = {step: {"seconds": seconds(rows), **excess(rows, end)[""]._asdict()} for step, rows in own.groupby("step")}
+    return pd.DataFrame.from_dict(found, orient="index")
