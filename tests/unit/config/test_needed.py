@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from sgaplus.config import needed
 from sgaplus.data import datasets, manifest
-from tests.unit.data.test_sources import published  # noqa: F401 (a fixture)
 
 
 def test_what_is_used_is_used_with_its_parts(folder):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import os
 import stat
 import tarfile
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from sgaplus.data.archives import Limits, members, safe_path, unpack
 from sgaplus.errors import ArchiveError, DiskError
+from tests.unit.making import link, make_tar
 
 PNG = {".png"}
 
@@ -21,17 +21,6 @@ def make_zip(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return path
-
-
-def make_tar(path: Path, files: dict[str, bytes], *special: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for info in special:
-            archive.addfile(info)
     return path
 
 
@@ -93,12 +82,6 @@ def test_no_name_that_is_let_through_leads_out_of_its_folder(name):
     folder = "/some/where"
     assert os.path.normpath(os.path.join(folder, path)).startswith(f"{folder}/") or path == PurePosixPath(".")
     assert path.name not in ("..", "/")
-
-
-def link(kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo:
-    info = tarfile.TarInfo("a.png")
-    info.type, info.linkname = kind, target
-    return info
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])

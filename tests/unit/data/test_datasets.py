@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from sgaplus.data import datasets, manifest
 from sgaplus.data.datasets import count
-
-from .test_pictures import refusal
-from .test_sources import CONFIG, published  # noqa: F401 (a fixture)
+from tests.unit.making import CONFIG, refusal
 
 
 def sources(entries):

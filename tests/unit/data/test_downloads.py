@@ -17,8 +17,7 @@ from sgaplus.data import downloads
 from sgaplus.data.downloads import Patience, fetch
 from sgaplus.errors import DiskError, DownloadError, WrongFileError
 from tests.server import cut, etag, fail, hang, unsized, whole
-
-from .test_manifest import row_of
+from tests.unit.making import row_of
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
 OTHER = CONTENT[::-1]

@@ -8,8 +8,7 @@ from PIL import Image
 from sgaplus.data import pictures
 from sgaplus.data.index import read_index, write_index
 from sgaplus.data.sources import Folder
-
-from .test_pictures import pixels, refusal, save
+from tests.unit.making import pixels, refusal, save
 
 
 def test_a_link_keeps_its_own_name(tmp_path):

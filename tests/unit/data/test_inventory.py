@@ -4,8 +4,7 @@ import csv
 
 from sgaplus.data import datasets, inventory, manifest
 from sgaplus.data.index import write_index
-
-from .test_sources import index, published  # noqa: F401 (a fixture)
+from tests.unit.making import index
 
 
 def test_the_table_is_aligned_and_says_what_is_missing(folder, tmp_path):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 
 import pytest
 from PIL import Image
@@ -9,17 +8,10 @@ from PIL import Image
 from sgaplus.data import manifest
 from sgaplus.data.remote import verify
 from sgaplus.errors import ManifestError
+from tests.unit.making import write
 
 ROWS = manifest.read()
 GOOD = next(csv.DictReader(manifest.MANIFEST.read_text().splitlines()))
-
-
-def write(path, *rows, columns=manifest.COLUMNS):
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([row[column] for column in columns] for row in rows)
-    return path
 
 
 def refusal(tmp_path, *rows, **options) -> str:
@@ -28,18 +20,6 @@ def refusal(tmp_path, *rows, **options) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message.removeprefix(f"{tmp_path / 'datasets.csv'}: ")
-
-
-def row_of(content: bytes | None, name: str = "a.zip") -> manifest.Row:
-    """A row of a file with this content; without a hash and a length for None."""
-    known = content is not None
-    return manifest.Row(
-        **{"dataset": "set", "split": "all", "file": name, "url": "", "mirrors": (), "members": ""},
-        bytes=len(content) if known else None,
-        hash_kind="sha256" if known else "",
-        hash=hashlib.sha256(content).hexdigest() if known else "",
-        **{"images": None, "size": None, "page": "https://a.org", "licence": "free", "use": "test"},
-    )
 
 
 def test_the_manifest_has_the_papers_data_sets():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sgaplus.data import pictures
-from sgaplus.errors import ImageError
+from tests.unit.making import pixels, refusal, save
 
 WHITE = (255, 255, 255)
 
@@ -24,24 +24,6 @@ UPRIGHT = {
     7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
     8: lambda a: np.rot90(a, 1),
 }
-
-
-def pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def save(path: Path, array: np.ndarray | None = None, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(4, 6) if array is None else array).save(path, **options)
-    return path
-
-
-def refusal(action, *arguments, error=ImageError) -> str:
-    """The message of the error that a call ends in."""
-    with pytest.raises(error) as caught:
-        action(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", sorted(pictures.SUFFIXES - {".jpg", ".jpeg"}))

@@ -6,8 +6,7 @@ import pytest
 
 from sgaplus.data.remote import require_secure, verify
 from sgaplus.errors import MissingFileError, WrongFileError
-
-from .test_manifest import row_of
+from tests.unit.making import row_of
 
 
 @pytest.mark.parametrize(

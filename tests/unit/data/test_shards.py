@@ -15,17 +15,7 @@ from sgaplus.data import shards
 from sgaplus.data.index import IndexedImage, read_index
 from sgaplus.data.sources import Folder
 from sgaplus.errors import ArchiveError, DiskError, ImageError, WrongFileError
-
-from .test_archives import link, make_tar
-from .test_manifest import row_of
-
-
-def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), seed: int = 0) -> bytes:
-    channels = {"RGB": 3, "L": 1, "CMYK": 4}[mode]
-    noise = np.random.default_rng(seed).integers(0, 256, (*size[::-1], channels), dtype=np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(noise.squeeze(), mode).save(content, form)
-    return content.getvalue()
+from tests.unit.making import encoded, link, make_tar, row_of
 
 
 def inner(**files: bytes) -> bytes:

@@ -7,57 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from sgaplus.data import manifest, pictures
 from sgaplus.data.index import write_index
 from sgaplus.data.sources import make
 from sgaplus.errors import MissingFileError, WrongFileError
-
-from .test_manifest import row_of, write
-from .test_pictures import pixels, refusal, save
-from .test_shards import encoded
-
-CONFIG = yaml.safe_load((manifest.MANIFEST.parent / "config.yaml").read_text())
-
-
-def png(side: int = 8, seed: int = 0) -> bytes:
-    return encoded("PNG", size=(side, side), seed=seed)
-
-
-@pytest.fixture(name="folder")
-def published(tmp_path, monkeypatch) -> Path:
-    """A data folder, and a manifest of two photographs, an archive of two splits, and one to register for."""
-    data = tmp_path / "data"
-    singles = {f"{n}.png": png(seed=n) for n in range(2)}
-    for split, sides in {"valid": (8, 20), "test": (8,)}.items():
-        (data / "clips" / split).mkdir(parents=True)
-        for number, side in enumerate(sides):
-            (data / "clips" / split / f"{number}.png").write_bytes(png(side))
-    (data / "photos").mkdir()
-    rows = [
-        replace(row_of(content, name), dataset="photos", url="https://a.org", images=1)
-        for name, content in singles.items()
-    ]
-    for name, content in singles.items():
-        (data / "photos" / name).write_bytes(content)
-    rows += [
-        replace(row_of(b"zip", f"{split}.zip"), dataset="clips", split=split, url="https://a.org", images=number)
-        for split, number in {"valid": 2, "test": 1}.items()
-    ]
-    rows.append(replace(row_of(b"tar", "big.tar"), dataset="big", split="train"))
-    path = write(tmp_path / "datasets.csv", *map(cells, rows))
-    monkeypatch.setattr(manifest, "MANIFEST", path)
-    return data
-
-
-def cells(row: manifest.Row) -> dict[str, object]:
-    size = f"{row.size[0]}x{row.size[1]}" if row.size else ""
-    return {column: getattr(row, column) for column in manifest.COLUMNS} | {
-        "mirrors": " ".join(row.mirrors),
-        "size": size,
-        **{column: getattr(row, column) or "" for column in ("bytes", "images")},
-    }
+from tests.unit.making import CONFIG, cells, index, pixels, png, refusal, save, write
 
 
 def names(found) -> list[str]:
@@ -66,10 +21,6 @@ def names(found) -> list[str]:
 
 def find(entry) -> list[Path]:
     return make(entry).files()
-
-
-def index(entry, folder=Path(), indexes=None, progress=iter):
-    return make(entry, manifest.read()).index(folder, indexes, progress)
 
 
 def file_names(entry) -> list[str]:

@@ -1,0 +1,100 @@
+"""Manifests, pictures and archives that tests of data are made of."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from sgaplus.data import manifest
+from sgaplus.data.sources import make
+from sgaplus.errors import ImageError
+
+CONFIG = yaml.safe_load((manifest.MANIFEST.parent / "config.yaml").read_text())
+
+
+def write(path, *rows, columns=manifest.COLUMNS):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([row[column] for column in columns] for row in rows)
+    return path
+
+
+def row_of(content: bytes | None, name: str = "a.zip") -> manifest.Row:
+    """A row of a file with this content; without a hash and a length for None."""
+    known = content is not None
+    return manifest.Row(
+        **{"dataset": "set", "split": "all", "file": name, "url": "", "mirrors": (), "members": ""},
+        bytes=len(content) if known else None,
+        hash_kind="sha256" if known else "",
+        hash=hashlib.sha256(content).hexdigest() if known else "",
+        **{"images": None, "size": None, "page": "https://a.org", "licence": "free", "use": "test"},
+    )
+
+
+def cells(row: manifest.Row) -> dict[str, object]:
+    size = f"{row.size[0]}x{row.size[1]}" if row.size else ""
+    return {column: getattr(row, column) for column in manifest.COLUMNS} | {
+        "mirrors": " ".join(row.mirrors),
+        "size": size,
+        **{column: getattr(row, column) or "" for column in ("bytes", "images")},
+    }
+
+
+def pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def save(path: Path, array: np.ndarray | None = None, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels(4, 6) if array is None else array).save(path, **options)
+    return path
+
+
+def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), seed: int = 0) -> bytes:
+    channels = {"RGB": 3, "L": 1, "CMYK": 4}[mode]
+    noise = np.random.default_rng(seed).integers(0, 256, (*size[::-1], channels), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(noise.squeeze(), mode).save(content, form)
+    return content.getvalue()
+
+
+def png(side: int = 8, seed: int = 0) -> bytes:
+    return encoded("PNG", size=(side, side), seed=seed)
+
+
+def link(kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo:
+    info = tarfile.TarInfo("a.png")
+    info.type, info.linkname = kind, target
+    return info
+
+
+def make_tar(path: Path, files: dict[str, bytes], *special: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for info in special:
+            archive.addfile(info)
+    return path
+
+
+def index(entry, folder=Path(), indexes=None, progress=iter):
+    return make(entry, manifest.read()).index(folder, indexes, progress)
+
+
+def refusal(action, *arguments, error=ImageError) -> str:
+    """The message of the error that a call ends in."""
+    with pytest.raises(error) as caught:
+        action(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
