@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -57,37 +59,33 @@ def test_the_small_models_have_the_papers_lambdas_and_no_more_than_a_quarter_of_
     assert small["training"]["evaluate_on"] == "kodak"
 
 
-def test_the_paper_is_a_known_number_of_refinements(paper):
-    """Counted by hand, each experiment's own; what an earlier one has is not counted again."""
-    new = {
-        "fig2_true_loss": 4,  # ste, uniform, sga, ssl at one lambda
-        "table1_temperature": 4 * 5 - 1,  # four methods at five temperatures; SSL at its own is Figure 2's
-        "table2_shape": 8,  # none of which is SSL's own
-        "table3_classes": 3,  # the three-class ones; SSL is Figure 2's, linear and cosine are Table 1's
-        "grid_three_classes": 3 * 4 * 5 - 3,  # three methods; the configured setting of each is Table 3's
-        # at SSL's own a the three values of r are, with its own n, on the other grid
-        "grid_three_class_shape": 4 * 3 - 3,
-        "fig3_tecnick_rd": 7 * 4,
-        "fig7_kodak_rd": 6 * 4,  # at lambda 0.01 Figure 2's
-        "fig4_multi_rate": 7 * 7 - 7,  # toward their own lambda Figure 7's
-        # eleven methods, three seeds; with the first, deterministic annealing and the fast setting are new
-        "methods_by_steps": 11 * 2 + 2,
-        "bd_kodak": 7 * 6,  # the seven methods that Figure 7 lacks, at the six other lambdas
-    }
-    assert len(plan.refinements(paper)) == sum(new.values()) == 260
-    selected: set = set()
-    for name in paper["experiments"]:
-        keys = plan.refinements(paper, name).keys()
-        assert len(keys - selected) == new.get(name, 0), name
-        selected |= keys
+def numbers(settings: dict) -> list[str]:
+    """The settings that are numbers: 2 and 2.0 are one."""
+    return [key for key, value in settings.items() if isinstance(value, int | float)]
 
 
-def test_the_demo_is_a_known_number_of_refinements(demo):
-    curves = 7 * 4 + 7 * 2  # Figure 7, and Figures 3 and 8 on other photographs
-    # on the small photographs, at lambda 0.01: every method, and what each sweep adds to it
-    small = 11 + (4 * 5 - 3) + 8 + (3 * 3 * 3 - 3) + (3 * 3 - 3)
-    targets = 7 * 7 - 1  # SSL at lambda 0.01 is among them
-    assert len(plan.refinements(demo)) == curves + small + targets + 7 + 2 == 165
+def distinct(config: dict) -> set[str]:
+    """Every combination that some experiment asks for, written out with all settings that decide its result."""
+    found = set()
+    for entry in config["experiments"].values():
+        if "dataset" in entry:
+            for model, name, seed in itertools.product(entry["models"], entry["methods"], entry["seeds"]):
+                own = {key: value for key, value in config["methods"][name].items() if key not in plan.PRESENTATION}
+                for target in entry.get("targets", [config["models"][model]["lmbda"]]):
+                    for values in itertools.product(*entry.get("sweep", {}).values()):
+                        swept = dict(zip(entry.get("sweep", {}), values, strict=True))
+                        settings = {"method": name} | own | own["parameters"] | swept
+                        settings |= {"parameters": None} | {key: float(settings[key]) for key in numbers(settings)}
+                        found.add(json.dumps([entry["dataset"], model, float(target), seed, settings], sort_keys=True))
+    return found
+
+
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "fast.yaml"])
+def test_every_combination_that_experiments_ask_for_is_refined_once(overlay):
+    config = validated(overlaid("config.yaml", *filter(None, [overlay])))
+    assert len(plan.refinements(config)) == len(distinct(config))
+    for name, entry in config["experiments"].items():
+        assert len(plan.refinements(config, name)) == len(distinct(config | {"experiments": {name: entry}}))
 
 
 def test_the_search_for_the_fast_setting_is_around_it_and_is_confirmed_on_other_photographs(paper):

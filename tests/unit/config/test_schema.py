@@ -266,5 +266,5 @@ def test_an_example_of_the_readme_is_a_good_configuration(example, below, tmp_pa
         assert plan.refinements(config, name)
 
 
-def test_the_readme_has_its_examples():
-    assert len(EXAMPLES) == 9
+def test_the_readme_has_examples():
+    assert EXAMPLES
