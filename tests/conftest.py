@@ -82,13 +82,14 @@ def trained(photograph):
     """CompressAI's model of different N and M, trained for a second or two on smooth pictures."""
     import torch
 
+    from sgaplus.training.loop import train
     from sgaplus.training.recipe import Recipe
-    from sgaplus.training.trainer import train
+    from tests.unit.training.tiny import CPU, OPTIONS
 
     size = {"N": 8, "M": 12, "steps": 150, "batch_size": 8, "crop": 64}
     recipe = Recipe(0.05, **size, lr=2e-3, warmup_steps=10, latent_gain=10.0, precision="float32")
     pictures = [photograph(96, 96, seed) for seed in range(100, 116)]
-    model, _ = train(recipe, pictures, [torch.device("cpu")])
+    model, _ = train(recipe, pictures, CPU, OPTIONS)
     with torch.no_grad():
         model.entropy_bottleneck.quantiles[:, 0, 1] = torch.linspace(-0.4, 0.4, 8)  # medians that are no integers
     model.update(force=True)

@@ -150,7 +150,7 @@ def test_a_change_of_the_arithmetic_makes_anew_what_it_touches(finished, snakema
 
 
 def test_new_training_code_trains_nothing_anew_and_says_so_in_one_line(finished, snakemake):
-    with edited(finished / LIBRARY / "training/trainer.py", "MIDDLE_GRAY = 0.45", "MIDDLE_GRAY = 0.5"):
+    with edited(finished / LIBRARY / "training/initialisation.py", "MIDDLE_GRAY = 0.45", "MIDDLE_GRAY = 0.5"):
         printed = snakemake(finished, "-n", *CONFIG).stdout
     assert "Nothing to be done" in printed
     (line,) = (line for line in printed.splitlines() if "Trained by another version" in line)

@@ -13,40 +13,36 @@ from sgaplus.codec.hyperprior import save_state, weights_sha256
 from sgaplus.data.index import digest_of, read_index
 from sgaplus.files import sha256, write_json
 from sgaplus.logs import logged
+from sgaplus.training.job import TrainingOptions
+from sgaplus.training.loop import train
+from sgaplus.training.monitor import write_metrics
 from sgaplus.training.recipe import Recipe
-from sgaplus.training.trainer import Supervision, train, write_metrics
 
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     model, training = snakemake.params.model, snakemake.params.training | snakemake.params.running
     photographs = read_index(snakemake.input.index)
     tested = read_index(snakemake.input.test) if snakemake.input.get("test") else []
-    folder, minutes = Path(snakemake.output.model).parent, training["time_limit_minutes"]
-    supervision = Supervision(
+    folder = Path(snakemake.output.model).parent
+    options = TrainingOptions.of(
+        training,
         label=snakemake.wildcards.model,
         data=digest_of(photographs),
         former_data=sha256(snakemake.input.index),
         code=code_version.of_script("train_model"),
-        log_every=training["log_every"],
-        evaluate_every=training["evaluate_every"],
-        save_seconds=60 * training["save_minutes"],
-        seconds=None if minutes is None else 60 * minutes,
         folder=folder,
         events=folder / "events",
-        workers=training["workers"],
-        cache_bytes=training["cache_mb"] * 10**6,
-        compile=training["compile"],
     )
     granted = devices.granted(training["device"], training["gpus"])
     start = snakemake.input.get("start") or None
-    trained, rows = train(Recipe.of(model, training), photographs, granted, supervision, start, tested)
+    trained, rows = train(Recipe.of(model, training), photographs, granted, options, start, tested)
     write_metrics(rows, snakemake.output.metrics)
     card = {
         "model": model,
         "training": training,
-        "data": supervision.data,
+        "data": options.data,
         "weights": weights_sha256(trained.state_dict()),
-        "code": supervision.code,
+        "code": options.code,
         "software": provenance.software(),
         "hardware": devices.describe(),
         "versions": provenance.versions(),

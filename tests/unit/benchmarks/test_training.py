@@ -11,8 +11,9 @@ from sgaplus.benchmarks import training
 from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.benchmarks.refinement import synthesis_operations
 from sgaplus.codec.frozen import Batch
+from sgaplus.training.initialisation import fresh_model
 from sgaplus.training.recipe import Recipe
-from sgaplus.training.trainer import Trainer, fresh_model
+from sgaplus.training.trainer import Trainer
 
 
 def test_the_benchmark_writes_both_loops_and_their_ratio(tmp_path, capsys):

@@ -9,7 +9,7 @@ from sgaplus.codec.hyperprior import load_state, save_state, widths
 from sgaplus.data.sources import Folder
 from sgaplus.paths import shipped
 from sgaplus.training import bundle
-from sgaplus.training.trainer import evaluation_of
+from sgaplus.training.evaluation import evaluate
 
 
 def test_half_precision_halves_the_file_and_loads_in_plain_compressai(trained, tmp_path, picture):
@@ -45,5 +45,5 @@ def test_the_curve_is_that_of_the_models_as_stored(trained, photograph, tmp_path
     table = bundle.measure({"tiny": tmp_path / "tiny.pth"}, {"tiny": 0.05}, found)
     assert list(table.columns) == list(bundle.CURVE)
     stored = MeanScaleHyperprior.from_state_dict(load_state(tmp_path / "tiny.pth"))
-    measured = evaluation_of(stored, found, 0.05, torch.device("cpu"))
-    assert table.loc[0, ["loss", "bpp", "psnr"]].tolist() == pytest.approx(list(measured.values()))
+    measured = evaluate(stored, found, 0.05, torch.device("cpu"))
+    assert table.loc[0, ["loss", "bpp", "psnr"]].tolist() == pytest.approx(list(measured))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 
 import pytest
+import yaml
 
+from sgaplus.paths import shipped
 from sgaplus.training.recipe import Recipe, notes
 
 TRAINING = {"batch_size": 32, "lr": 1e-4, "save_minutes": 5, "seed": 0}
@@ -76,3 +78,19 @@ def test_a_change_for_all_models_is_said_of_each_that_it_concerns(trained):
 def test_a_model_that_is_not_trained_yet_needs_no_note(trained):
     (trained / "low" / "model.pth").unlink()
     assert list(notes(trained, MODELS | {"new": MODELS["low"]}, TRAINING, "one")) == []
+
+
+def test_the_learning_rate_warms_up_then_holds_or_falls():
+    constant = replace(RECIPE, steps=100, warmup_steps=10)
+    assert constant.rate_factor(0) == pytest.approx(0.1)
+    assert constant.rate_factor(9) == constant.rate_factor(99) == 1.0
+    cosine = replace(RECIPE, steps=100, warmup_steps=0, lr_schedule="cosine")
+    assert cosine.rate_factor(0) == 1.0
+    assert cosine.rate_factor(50) == pytest.approx(0.5)
+
+
+def test_the_defaults_are_those_of_the_configuration():
+    schema = yaml.safe_load(shipped("workflow/schemas/config.schema.yaml").read_text())
+    settings = schema["properties"]["training"]["properties"]
+    own = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING}
+    assert own == {name: settings[name]["default"] for name in own}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from compressai.models.google import MeanScaleHyperprior
 
-from sgaplus.training.trainer import rate_distortion
+from sgaplus.training.losses import rate_distortion
 from sgaplus.training.widening import widen
 
 

@@ -26,8 +26,8 @@ from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
 from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan, refine
 from sgaplus.refinement.rounding import Temperature
+from sgaplus.training.initialisation import start_model
 from sgaplus.training.recipe import Recipe
-from sgaplus.training.trainer import start_model
 
 REFINEMENT = (
     *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),

@@ -32,8 +32,9 @@ from sgaplus.devices import name_of, resolve
 from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
 from sgaplus.training.crops import Crops
+from sgaplus.training.initialisation import fresh_model
 from sgaplus.training.recipe import Recipe
-from sgaplus.training.trainer import Trainer, fresh_model
+from sgaplus.training.trainer import Trainer
 
 TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio", "batches_per_second")
 """Columns of the training benchmark. ``ratio`` is to the plain loop; ``batches_per_second`` is how many batches one

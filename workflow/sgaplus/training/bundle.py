@@ -14,7 +14,7 @@ from tqdm import tqdm
 from sgaplus.codec import classical_codecs
 from sgaplus.codec.hyperprior import load_state, widths
 from sgaplus.data.index import IndexedImage
-from sgaplus.training.trainer import evaluation_of
+from sgaplus.training.evaluation import evaluate
 
 CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr", *dict.fromkeys(s.codec for s in classical_codecs.SETTINGS))
 """Columns of the measured curve: loss, bits per pixel and PSNR in dB of each model (means over the evaluation
@@ -44,8 +44,7 @@ def measure(
     rows = []
     for name, path in models.items():
         model = MeanScaleHyperprior.from_state_dict(load_state(path)).eval()
-        measured = evaluation_of(model, images, lmbdas[name], torch.device("cpu"))
-        loss, bpp, psnr = measured.values()
-        beside = [classical_codecs.psnr_at(curve, bpp) for curve in classic.values()]
-        rows.append((name, lmbdas[name], model.N, model.M, loss, bpp, psnr, *beside))
+        measured = evaluate(model, images, lmbdas[name], torch.device("cpu"))
+        beside = [classical_codecs.psnr_at(curve, measured.bpp) for curve in classic.values()]
+        rows.append((name, lmbdas[name], model.N, model.M, *measured, *beside))
     return pd.DataFrame(rows, columns=list(CURVE)).sort_values("lmbda", ignore_index=True)
