@@ -32,6 +32,17 @@ def test_a_models_own_settings_go_before_those_of_all():
     assert Recipe.of(MODELS["low"], TRAINING).lr == 1e-4
 
 
+def test_trunks_of_constant_and_branches_of_falling_learning_rates_fit_into_one_configuration():
+    trunk = {**MODELS["low"], "lr_schedule": "constant"}
+    branch = {**MODELS["high"], "lr_schedule": "cosine"}
+    for schedule in ("constant", "cosine"):
+        training = {**TRAINING, "lr_schedule": schedule}
+        assert Recipe.of(trunk, training).rate_factor(9_999) == 1
+        assert Recipe.of(branch, training).lr_schedule == "cosine"
+        # without a schedule of its own, a model's recipe is the one that it always was
+        assert Recipe.of(MODELS["low"], training) == replace(Recipe.of(MODELS["low"], TRAINING), lr_schedule=schedule)
+
+
 def test_a_recipe_is_known_again_also_by_a_version_that_had_fewer_settings():
     saved = asdict(RECIPE)
     assert RECIPE.is_that_of(saved)
@@ -61,6 +72,7 @@ def test_models_of_other_code_are_named_in_one_line_with_what_trains_one_anew(tr
     [
         ("low", {"steps": 30}, "steps 20 -> 30"),
         ("low", {"lmbda": 0.02, "M": 12}, "lmbda 0.01 -> 0.02, M 8 -> 12"),
+        ("low", {"lr_schedule": "cosine"}, "lr_schedule constant -> cosine"),
         ("low", {"dataset": "others"}, "dataset photos -> others"),
         ("high", {"start_from": "other"}, "start_from low -> other"),
     ],
