@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from sgaplus.errors import ConfigError
+from sgaplus.errors import DeviceError
 
 logger = logging.getLogger(__name__)
 
@@ -19,14 +19,14 @@ def resolve(device: str) -> torch.device:
     """The torch device for ``auto``, ``cpu`` or ``cuda``; ``auto`` falls back to the CPU and says so.
 
     Raises:
-        ConfigError: ``cuda`` is asked for and there is none.
+        DeviceError: ``cuda`` is asked for and there is none.
     """
     if device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if device == "cuda":
-        raise ConfigError("device: cuda, but torch finds no CUDA device here. Set `device: cpu` or `device: auto`.")
+        raise DeviceError("torch finds no CUDA device here.")
     logger.warning("device: auto found no GPU; computing on the CPU")
     return torch.device("cpu")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class SgaplusError(Exception):
@@ -57,6 +57,14 @@ class CodecError(SgaplusError):
     """A model file."""
 
 
+class MissingModelError(CodecError):
+    """A model file that is not there."""
+
+
+class DeviceError(SgaplusError):
+    """A device that is not there."""
+
+
 class BitstreamError(SgaplusError):
     """A bitstream that can't be decoded, or latents that no bitstream can carry."""
 
@@ -71,6 +79,11 @@ class RecordError(SgaplusError):
 
 class TrainingError(SgaplusError):
     """A training that can't go on."""
+
+
+def with_remedy(error: SgaplusError, remedies: Mapping[type[SgaplusError], str]) -> str:
+    """An error's sentence, in the place of ``{}`` in the remedy for its class, if there is one."""
+    return remedies.get(type(error), "{}").format(error)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

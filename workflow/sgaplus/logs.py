@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sgaplus.errors import SgaplusError
+from sgaplus.errors import DeviceError, MissingModelError, SgaplusError, with_remedy
 
 logger = logging.getLogger("sgaplus")
+
+REMEDIES = {
+    DeviceError: "device: cuda, but {} Set `device: cpu` or `device: auto`.",
+    MissingModelError: "{} Train it, or correct the model's entry in the configuration.",
+}
+"""What to change in the configuration, by the error that it mends."""
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def logged(path: str | Path) -> Iterator[None]:
     try:
         yield
     except SgaplusError as error:
-        logger.error("error: %s", error)
+        logger.error("error: %s", with_remedy(error, REMEDIES))
         sys.exit(1)
     except Exception:
         logger.exception("unexpected error")

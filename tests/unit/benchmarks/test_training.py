@@ -69,6 +69,13 @@ def test_an_unknown_part_is_refused(capsys):
     assert "trainig" in capsys.readouterr().err
 
 
+def test_a_missing_gpu_is_an_error_of_the_option(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        training.main(["--device", "cuda"])
+    assert "--device cuda: torch finds no CUDA device here." in capsys.readouterr().err
+
+
 def test_the_plain_loop_and_the_engine_lose_the_same(trained, codec, picture):
     image = picture(64, 128)
     model = copy.deepcopy(trained)

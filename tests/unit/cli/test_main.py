@@ -326,3 +326,14 @@ def test_every_command_of_the_readme_is_one():
     assert {command.split()[0] for command in commands} == {"compress", "decompress", "info", "evaluate"}
     for command in commands:
         command_line._parser().parse_args(shlex.split(command))
+
+
+def test_a_missing_gpu_or_model_is_an_error_with_the_option_that_mends_it(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    command = ("compress", photos, "-o", tmp_path / "coded")
+    assert run(*command, "--device", "cuda") == 2
+    assert capsys.readouterr().err == (
+        "error: --device cuda: torch finds no CUDA device here. Choose --device cpu or --device auto.\n"
+    )
+    assert run(*command, "--steps", 0, "--model", tmp_path / "absent.pth") == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/absent.pth: no such model file. Correct --model.\n"

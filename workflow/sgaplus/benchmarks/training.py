@@ -29,6 +29,7 @@ from sgaplus.benchmarks.refinement import (
 from sgaplus.codec.frozen import as_tensor
 from sgaplus.data.sources import Folder, Package
 from sgaplus.devices import name_of, resolve
+from sgaplus.errors import DeviceError
 from sgaplus.files import write_csv
 from sgaplus.metrics import PEAK
 from sgaplus.training.crops import Crops
@@ -175,7 +176,10 @@ def main(arguments: list[str] | None = None) -> None:
             parser.error(f"there is no part {part!r}; parts are training, refinement and precision")
     if options.threads:
         torch.set_num_threads(options.threads)
-    device = resolve(options.device)
+    try:
+        device = resolve(options.device)
+    except DeviceError as error:
+        parser.error(f"--device {options.device}: {error}")
     if "training" in options.parts:
         rows = training(options.widths, options.batch, options.crop, device, options.seconds)
         write_csv(rows, TRAINING, options.output / "training.csv")

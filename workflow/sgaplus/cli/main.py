@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from sgaplus.config.references import validated
 from sgaplus.data import pictures
-from sgaplus.errors import ConfigError, SgaplusError, did_you_mean
+from sgaplus.errors import ConfigError, DeviceError, MissingModelError, SgaplusError, did_you_mean, with_remedy
 from sgaplus.files import replacing, size_text, write_csv
 from sgaplus.paths import shipped
 
@@ -43,6 +43,12 @@ SHOWN = {
 }
 """Of these, what it prints: alignment of the column, and format of the number."""
 
+REMEDIES = {
+    DeviceError: "--device cuda: {} Choose --device cpu or --device auto.",
+    MissingModelError: "{} Correct --model.",
+}
+"""What to change on the command line, by the error that it mends."""
+
 Work = Callable[[Path], str]
 """Does one file's work, and says what came of it."""
 
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options)
     except SgaplusError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_remedy(error, REMEDIES)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
-from sgaplus.errors import CodecError
+from sgaplus.errors import CodecError, MissingModelError
 from sgaplus.files import write_tensors
 
 SMALLEST_LIKELIHOOD = 1e-9
@@ -181,11 +181,12 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     """A model file's state dict, on the CPU, in float32, of the right architecture.
 
     Raises:
-        CodecError: missing, not a state dict, of another architecture, or with weights that are not
+        MissingModelError: there is no such file.
+        CodecError: not a state dict, of another architecture, or with weights that are not
             dense, floating and finite.
     """
     if not Path(path).is_file():
-        raise CodecError(f"{path}: no such model file. Train it, or correct the model's entry in the configuration.")
+        raise MissingModelError(f"{path}: no such model file.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make the unpickler raise anything

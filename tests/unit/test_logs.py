@@ -1,0 +1,35 @@
+"""What a rule's script says of an error."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sgaplus import devices
+from sgaplus.codec.hyperprior import load_state
+from sgaplus.errors import ConfigError
+from sgaplus.logs import logged
+
+
+def said(work, tmp_path) -> str:
+    with pytest.raises(SystemExit), logged(tmp_path / "rule.log"):
+        work()
+    return (tmp_path / "rule.log").read_text()
+
+
+def test_an_error_that_a_user_can_mend_is_one_sentence(tmp_path):
+    def work():
+        raise ConfigError("seeds: {0} is no list.")
+
+    assert said(work, tmp_path) == "error: seeds: {0} is no list.\n"
+
+
+def test_the_configurations_remedy_is_added_to_errors_about_values(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert said(lambda: devices.resolve("cuda"), tmp_path) == (
+        "error: device: cuda, but torch finds no CUDA device here. Set `device: cpu` or `device: auto`.\n"
+    )
+    assert said(lambda: load_state(tmp_path / "absent.pth"), tmp_path) == (
+        f"error: {tmp_path}/absent.pth: no such model file. "
+        "Train it, or correct the model's entry in the configuration.\n"
+    )
