@@ -203,6 +203,14 @@ def test_the_cosine_schedule_falls_from_the_rate_to_zero():
     assert method.learning_rate(10, 10) == pytest.approx(0)
 
 
+def test_the_temperature_falls_as_far_in_other_steps():
+    method = Method(rounding.make("ssl"), Temperature(0.9, 3e-3), lr=0.4)
+    other = method.cooling_in(100, of=500)
+    assert other.temperature(100) == pytest.approx(method.temperature(500))
+    assert other.temperature(0) == 0.9
+    assert (other.rounding, other.lr) == (method.rounding, 0.4)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"optimizer": "adamm"}, "adamm"), ({"lr_schedule": "step"}, "'step'")],

@@ -25,7 +25,6 @@ from sgaplus.meter import keep_memory, return_memory
 from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
 from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan, refine
-from sgaplus.refinement.rounding import Temperature
 from sgaplus.training.initialisation import start_model
 from sgaplus.training.recipe import Recipe
 
@@ -50,6 +49,8 @@ ROUNDS = 5
 TAPS = 25
 
 SSL = Method(rounding.make("ssl"))
+PAPER_STEPS = 2000
+"""Steps of the paper's refinements, with the temperature of ``SSL``."""
 
 Row = dict[str, str | int | float]
 Case = tuple[int, int, int, int]
@@ -106,8 +107,9 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
     plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
     size = AT_ONCE.get(device.type, count)
+    plan = Plan(lmbda, PAPER_STEPS)
     engine = [
-        Descent(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, Plan(lmbda, 2000))
+        Descent(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, plan)
         for i in range(0, count, size)
     ]
 
@@ -215,7 +217,7 @@ def precisions(
         seeds: Seeds.
         device: Where.
     """
-    method = Method(rounding.make("ssl"), Temperature(1.0, 2 / steps))
+    method = SSL.cooling_in(steps, of=PAPER_STEPS)
     rows: list[Row] = []
     for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
         codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISIONS]

@@ -207,9 +207,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     from sgaplus.refinement.engine import Method
 
     entry = methods[options.method]
-    if "steps" in entry and options.steps:  # its temperature is to fall as far in as many as are asked for
-        entry["tau_rate"] *= entry["steps"] / options.steps
     method = Method.from_settings(entry)
+    if "steps" in entry and options.steps:
+        method = method.cooling_in(options.steps, of=entry["steps"])
     return Settings(method, options.steps, options.seed, devices.resolve(options.device))
 
 

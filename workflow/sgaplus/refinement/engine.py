@@ -19,7 +19,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -92,6 +92,10 @@ class Method:
             settings["lr_schedule"],
             settings["optimizer"],
         )
+
+    def cooling_in(self, steps: int, of: int) -> Method:
+        """The method whose temperature falls as far in ``steps`` steps as this one's does in ``of``."""
+        return replace(self, temperature=replace(self.temperature, rate=self.temperature.rate * (of / steps)))
 
     def learning_rate(self, step: int, steps: int) -> float:
         """The learning rate of one of ``steps`` steps."""
