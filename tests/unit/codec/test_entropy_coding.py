@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaplus.codec import entropy_coding
-from sgaplus.codec.entropy_coding import HyperSynthesis, Tables, scale_indexes, scale_table, tables
+from sgaplus.codec.entropy_coding import ExactHyperSynthesis, Tables, scale_indexes, scale_table, tables
 from sgaplus.errors import BitstreamError, CodecError
 
 FUZZ = settings(max_examples=100, deadline=None, database=None)
@@ -58,7 +58,7 @@ def test_untrained_quantiles_are_an_error(codec):
 
 
 def test_entropy_parameters_are_those_of_the_model(codec, z):
-    indexes, means = HyperSynthesis(codec.model.h_s)(z)
+    indexes, means = ExactHyperSynthesis(codec.model.h_s)(z)
     scales, float_means = codec.entropy_parameters(z[None])
     torch.testing.assert_close(means, float_means[0], atol=1e-3, rtol=0)
     assert (indexes.int() - scale_indexes(scales[0]).int()).abs().max() <= 1
@@ -71,18 +71,18 @@ def test_no_order_of_summation_changes_a_bit(codec, z):
     other[0].weight.data, other[0].bias.data = other[0].weight[:, order], other[0].bias[order]
     other[2].weight.data = other[2].weight[order]
     assert not torch.equal(other(z[None]), codec.model.h_s(z[None]))
-    for ours, theirs in zip(HyperSynthesis(codec.model.h_s)(z), HyperSynthesis(other)(z), strict=True):
+    for ours, theirs in zip(ExactHyperSynthesis(codec.model.h_s)(z), ExactHyperSynthesis(other)(z), strict=True):
         assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_layout_and_strips_change_nothing(codec, z, threads, monkeypatch):
-    expected = HyperSynthesis(codec.model.h_s)(z)
+    expected = ExactHyperSynthesis(codec.model.h_s)(z)
     before = torch.get_num_threads()
     monkeypatch.setattr(entropy_coding, "STRIP", 16 * 5 * threads)  # as many rows of hyper-latents
     try:
         torch.set_num_threads(threads)
-        found = HyperSynthesis(copy.deepcopy(codec.model.h_s).to(memory_format=torch.channels_last))(z)
+        found = ExactHyperSynthesis(copy.deepcopy(codec.model.h_s).to(memory_format=torch.channels_last))(z)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], expected[0])
@@ -91,7 +91,7 @@ def test_threads_layout_and_strips_change_nothing(codec, z, threads, monkeypatch
 
 def test_what_is_too_large_for_exact_arithmetic_is_an_error(codec, z):
     with pytest.raises(BitstreamError, match="too large to compute with exactly"):
-        HyperSynthesis(codec.model.h_s)(z * 1e6)
+        ExactHyperSynthesis(codec.model.h_s)(z * 1e6)
 
 
 @FUZZ

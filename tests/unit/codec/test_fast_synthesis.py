@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pixel_shuffle
 
-from sgaplus.codec.fast_synthesis import HyperSynthesis, Synthesis, _subpixel
+from sgaplus.codec.fast_synthesis import FastHyperSynthesis, FastSynthesis, _subpixel
 from sgaplus.codec.frozen import Batch, Codec
 from sgaplus.codec.hyperprior import Hyperprior
 
@@ -55,28 +55,28 @@ def y():
 
 
 def test_it_and_its_gradient_are_those_of_the_models_own_transform(g_s, y):
-    torch.testing.assert_close(values_and_gradient(Synthesis(g_s), y), values_and_gradient(g_s, y))
+    torch.testing.assert_close(values_and_gradient(FastSynthesis(g_s), y), values_and_gradient(g_s, y))
 
 
-def test_from_an_anchor_it_gives_the_difference_from_there(g_s, y):
+def test_from_a_reference_it_gives_the_difference_from_there(g_s, y):
     near = y + torch.rand(y.shape, generator=torch.Generator().manual_seed(4), dtype=y.dtype)
-    synthesis = Synthesis(g_s)
-    anchor = synthesis.anchor(y)
+    synthesis = FastSynthesis(g_s)
+    reference = synthesis.reference(y)
     exact, exact_gradient = values_and_gradient(g_s, near)
-    missing = g_s(y) - synthesis(y, anchor)
-    found, gradient = values_and_gradient(lambda near: synthesis(near, anchor) + missing, near)
+    missing = g_s(y) - synthesis(y, reference)
+    found, gradient = values_and_gradient(lambda near: synthesis(near, reference) + missing, near)
     torch.testing.assert_close(found, exact)
     torch.testing.assert_close(gradient, exact_gradient)
 
 
 def test_the_hyper_synthesis_and_its_gradient_are_the_models_own(h_s, z):
-    torch.testing.assert_close(values_and_gradient(HyperSynthesis(h_s), z), values_and_gradient(h_s, z))
+    torch.testing.assert_close(values_and_gradient(FastHyperSynthesis(h_s), z), values_and_gradient(h_s, z))
 
 
 def test_in_bfloat16_the_hyper_synthesis_keeps_its_values_and_its_gradient_is_close(h_s, z):
     single = h_s.float()
     exact, exact_gradient = values_and_gradient(single, z.float())
-    value, gradient = values_and_gradient(HyperSynthesis(single, torch.bfloat16), z.float())
+    value, gradient = values_and_gradient(FastHyperSynthesis(single, torch.bfloat16), z.float())
     assert value.equal(exact)
     assert 0 < (gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
 
@@ -91,32 +91,30 @@ def test_the_subpixel_convolution_is_the_transposed_one():
 def test_in_bfloat16_it_is_close_and_its_outputs_keep_the_precision_of_the_latents(g_s, y):
     single = g_s.float()
     exact, exact_gradient = values_and_gradient(single, y.float())
-    x_hat, gradient = values_and_gradient(Synthesis(single, torch.bfloat16), y.float())
+    x_hat, gradient = values_and_gradient(FastSynthesis(single, torch.bfloat16), y.float())
     assert x_hat.dtype == gradient.dtype == torch.float32
     assert 0 < (x_hat - exact).norm() < 0.02 * exact.norm()
     assert (gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
 
 
-def test_in_bfloat16_an_anchor_nearby_makes_it_more_precise(g_s, y):
+def test_in_bfloat16_a_reference_nearby_makes_it_more_precise(g_s, y):
     single, y = g_s.float(), y.float()
-    narrow = Synthesis(single, torch.bfloat16)
+    low = FastSynthesis(single, torch.bfloat16)
     near = y + 0.1 * torch.randn(y.shape, generator=torch.Generator().manual_seed(4))
-    anchor = narrow.anchor(y)
-    missing = single(y) - narrow(y, anchor)
+    reference = low.reference(y)
+    missing = single(y) - low(y, reference)
     exact = single(near)
-    assert (narrow(near, anchor) + missing - exact).norm() < 0.8 * (narrow(near) - exact).norm()
+    assert (low(near, reference) + missing - exact).norm() < 0.8 * (low(near) - exact).norm()
 
 
 def test_a_codec_in_bfloat16_measures_and_codes_in_float32(codec, picture):
-    narrow = Codec(codec.model, precision="bfloat16")
+    low = Codec(codec.model, precision="bfloat16")
     batch = Batch.of([picture(64, 128)])
     latents = codec.analyse(batch.x)
-    assert narrow.measure(batch, narrow.analyse(batch.x)) == codec.measure(batch, latents)
-    assert narrow.distortion(batch, latents.y) != codec.distortion(batch, latents.y)
-    assert narrow.distortion(batch, latents.y).item() == pytest.approx(
-        codec.distortion(batch, latents.y).item(), rel=0.02
-    )
-    assert all(weight.dtype == torch.float32 for weight in narrow.model.parameters())
+    assert low.measure(batch, low.analyse(batch.x)) == codec.measure(batch, latents)
+    assert low.distortion(batch, latents.y) != codec.distortion(batch, latents.y)
+    assert low.distortion(batch, latents.y).item() == pytest.approx(codec.distortion(batch, latents.y).item(), rel=0.02)
+    assert all(weight.dtype == torch.float32 for weight in low.model.parameters())
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 5e-3)])
@@ -133,13 +131,13 @@ def test_strips_of_latents_give_the_gradient_of_the_whole(codec, picture, precis
 
 
 @pytest.mark.parametrize("strip", [None, 3])
-def test_the_aim_of_a_codec_in_bfloat16_gives_the_distortion_of_float32(codec, picture, strip):
-    narrow = Codec(codec.model, precision="bfloat16")
+def test_the_corrected_target_of_a_codec_in_bfloat16_gives_the_distortion_of_float32(codec, picture, strip):
+    low = Codec(codec.model, precision="bfloat16")
     batch = Batch.of([picture(200, 100), picture(210, 128, 1)])
     latents = codec.analyse(batch.x)
     rounded = codec.round(latents).y
     exact = codec.distortion(batch, rounded)
-    aim = narrow.aim(batch, latents, strip)
-    torch.testing.assert_close(narrow.distortion(aim, rounded), exact, rtol=1e-5, atol=0)
-    assert not torch.allclose(narrow.distortion(batch, rounded), exact, rtol=1e-5, atol=0)
-    assert codec.aim(batch, latents) is batch
+    target = low.corrected(batch, latents, strip)
+    torch.testing.assert_close(low.distortion(target, rounded), exact, rtol=1e-5, atol=0)
+    assert not torch.allclose(low.distortion(batch, rounded), exact, rtol=1e-5, atol=0)
+    assert codec.corrected(batch, latents) is batch

@@ -54,7 +54,7 @@ def test_step_zero_is_the_base_model(codec, images, name):
 @pytest.fixture
 def batches(monkeypatch):
     """Batches on a CPU, as a GPU has them."""
-    monkeypatch.delitem(engine.AT_ONCE, "cpu")
+    monkeypatch.delitem(engine.LARGEST_SUB_BATCH, "cpu")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -292,7 +292,7 @@ def test_no_step_takes_more_memory_than_is_granted_without_a_trial(precision):
     for channels in (16, 64):
         model = Hyperprior.of(MeanScaleHyperprior(channels, channels).state_dict())
         for method in (SSL, METHODS["linear3"]):
-            assert bytes_per_pixel(Codec(model, precision=precision), method) < engine.LAVISH * channels
+            assert bytes_per_pixel(Codec(model, precision=precision), method) < engine.STEP_BYTES_BOUND * channels
 
 
 @pytest.mark.parametrize("steps", [3, 30])

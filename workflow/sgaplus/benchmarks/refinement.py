@@ -24,7 +24,7 @@ from sgaplus.devices import name_of
 from sgaplus.meter import keep_memory, return_memory
 from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
-from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan, refine
+from sgaplus.refinement.engine import LARGEST_SUB_BATCH, LatentOptimization, Method, Plan, refine
 from sgaplus.training.initialisation import start_model
 from sgaplus.training.recipe import Recipe
 
@@ -106,10 +106,10 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
     plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
-    size = AT_ONCE.get(device.type, count)
+    size = LARGEST_SUB_BATCH.get(device.type, count)
     plan = Plan(lmbda, PAPER_STEPS)
     engine = [
-        Descent(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, plan)
+        LatentOptimization(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, plan)
         for i in range(0, count, size)
     ]
 
@@ -122,14 +122,14 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     def engine_steps(start: int, stop: int) -> None:
         if device.type == "cpu":
             keep_memory()
-        for descent in engine:
+        for optimization in engine:
             for step in range(start, stop):
-                descent.step(step, descent.loss(step))
+                optimization.step(step, optimization.loss(step))
 
     dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
     steps, turns = _take_turns((plain_steps, engine_steps), budget, device, dtype)
     operations = count * synthesis_operations(channels, height * width)
-    ends = [[Latents(loop.y, loop.z) for loop in plain], [descent.latents for descent in engine]]
+    ends = [[Latents(loop.y, loop.z) for loop in plain], [optimization.latents for optimization in engine]]
     rows: list[Row] = []
     for k, loop_name in enumerate(("plain", "engine")):
         row: Row = {
@@ -190,12 +190,12 @@ from sgaplus.codec import bitstream_archive
 from sgaplus.data.sources import Package
 from sgaplus.refinement import rounding
 from sgaplus.codec.frozen import Batch, Codec, as_tensor
-from sgaplus.refinement.engine import AT_ONCE, Descent, Method, Plan
+from sgaplus.refinement.engine import LARGEST_SUB_BATCH, LatentOptimization, Method, Plan
 codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
 picture = as_tensor(Package("skimage.data", ("astronaut.png",)).index()[0].read())
 batch = Batch.of([picture.to(codec.device)])
-descent = Descent(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
-descent.step(0, descent.loss(0))
+optimization = LatentOptimization(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
+optimization.step(0, optimization.loss(0))
 print(imported - start, time.perf_counter() - imported)
 """
     runs = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True) for _ in range(3)]

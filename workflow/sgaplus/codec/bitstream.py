@@ -87,7 +87,7 @@ class Coder:
             raise CodecError("bitstreams need a model as it was loaded, in float32.")
         self.identity = model.identity
         self.medians = codec.medians[0].cpu()
-        self.hyper_synthesis = entropy_coding.HyperSynthesis(model.h_s)
+        self.hyper_synthesis = entropy_coding.ExactHyperSynthesis(model.h_s)
         self.synthesis = copy.deepcopy(model.g_s).cpu().double()
         self.tables = entropy_coding.tables(model.entropy_bottleneck)
         self.channels_y, self.channels_z = model.g_a[-1].out_channels, model.h_a[-1].out_channels

@@ -141,7 +141,7 @@ def _cdf(pmf: Tensor, tail: Tensor) -> list[int]:
     return _native("_CXX").pmf_to_quantized_cdf(torch.cat((pmf, tail)).clamp(min=0).tolist(), PRECISION)
 
 
-class HyperSynthesis:
+class ExactHyperSynthesis:
     """Entropy parameters in exact fixed-point arithmetic, on the CPU.
 
     They differ from those of the model's own float32 arithmetic by about 1e-4, which costs nothing.

@@ -15,77 +15,75 @@ from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pi
 
 Transform = Callable[[Tensor], Tensor]
 
-PHASES = 2
-"""Even and odd rows, and columns, of an image: what the last layer makes of each input."""
+LAST_STRIDE = 2
+"""Pixels per input of the last layer along each side."""
 
 
-class Synthesis:
+class FastSynthesis:
     """The synthesis transform of a frozen model, differentiable in the latents once.
 
-    From an anchor, some latents near those asked for, it gives the difference from what the last layer, which
-    is linear, makes of them: a small number, which a narrower precision hardly rounds.
+    From a reference, latents near those asked for, it gives the difference from the last layer's output there.
+    The last layer is linear, and the difference is a small number, which a low precision hardly rounds.
 
     Args:
         g_s: The model's transform.
-        narrow: Precision of the layers that bear a narrower one than the model's; None for none. The value
-            of the first layer does not, because bfloat16 would round a latent of 100 by up to a quarter,
-            nor does that of the last without an anchor, because it would round a pixel by up to half a
-            level. All gradients do.
+        low_precision: Precision of the inner layers and of all gradients; None keeps the model's. Forward values
+            of the first layer, and of the last unless a reference is given, stay in full precision: bfloat16
+            would round a latent of 100 by up to a quarter, and a pixel by up to half a level.
     """
 
-    def __init__(self, g_s: nn.Sequential, narrow: torch.dtype | None = None) -> None:
+    def __init__(self, g_s: nn.Sequential, low_precision: torch.dtype | None = None) -> None:
         layers: list[Any] = list(g_s)
         first, *others = layers
-        dtype = self.dtype = narrow or first.weight.dtype
+        dtype = self.dtype = low_precision or first.weight.dtype
         self.norms = [
             (_stored(norm.gamma, dtype), _stored(norm.gamma.transpose(0, 1), dtype), _stored(norm.beta, dtype))
             for norm in others[::2]
         ]
         self.kernels = [(_stored(layer.weight, dtype), _stored(layer.bias, dtype)) for layer in others[1:-1:2]]
-        self.first = _NarrowGradient.of(first, _stored(first.weight, dtype))
+        self.first = _LowPrecisionGradient.of(first, _stored(first.weight, dtype))
         last = _subpixel(others[-1])
         self.last_kernel = _stored(last.weight, dtype)
-        self.last = _NarrowGradient.of(last, self.last_kernel)
+        self.last = _LowPrecisionGradient.of(last, self.last_kernel)
 
-    def __call__(self, y: Tensor, anchor: Tensor | None = None) -> Tensor:
+    def __call__(self, y: Tensor, reference: Tensor | None = None) -> Tensor:
         """Reconstruction (B, 3, H, W), not clamped, in the latents' precision.
 
         Args:
             y: Latents (B, M, H/16, W/16).
-            anchor: What :meth:`anchor` gave, for the difference from there, in the narrow precision; None
-                for the whole.
+            reference: Of :meth:`reference`, for the difference from there, in the low precision; None for the whole.
         """
-        return pixel_shuffle(self.phases(y, anchor), PHASES)
+        return pixel_shuffle(self.pixel_unshuffled(y, reference), LAST_STRIDE)
 
-    def phases(self, y: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """The same as (B, 12, H/2, W/2), as :func:`phases` gives it of images, which saves sorting the pixels."""
-        x = self._before_last(y, anchor)
-        return self.last(x) if anchor is None else conv2d(x, self.last_kernel, padding=1)
+    def pixel_unshuffled(self, y: Tensor, reference: Tensor | None = None) -> Tensor:
+        """The same as (B, 12, H/2, W/2), in the order of :func:`pixel_unshuffled`, which saves sorting the pixels."""
+        x = self._before_last(y, reference)
+        return self.last(x) if reference is None else conv2d(x, self.last_kernel, padding=1)
 
-    def anchor(self, y: Tensor) -> Tensor:
-        """Latents (B, M, H/16, W/16) as an anchor: minus what the last layer sees of them, (B, N, H/2, W/2)."""
+    def reference(self, y: Tensor) -> Tensor:
+        """Inputs of the last layer at latents (B, M, H/16, W/16), negated, (B, N, H/2, W/2)."""
         return -self._before_last(y, None)
 
-    def _before_last(self, y: Tensor, anchor: Tensor | None) -> Tensor:
+    def _before_last(self, y: Tensor, reference: Tensor | None) -> Tensor:
         x = self.first(y).to(self.dtype)
         for norm, (kernel, bias) in zip(self.norms, self.kernels, strict=False):
             x = conv_transpose2d(_InverseGDN.apply(x, None, *norm), kernel, bias, 2, 2, 1)
-        return _InverseGDN.apply(x, anchor, *self.norms[-1])
+        return _InverseGDN.apply(x, reference, *self.norms[-1])
 
 
-class HyperSynthesis:
-    """The hyper-synthesis transform of a frozen model: its own values, its gradient in a narrower precision.
+class FastHyperSynthesis:
+    """The hyper-synthesis transform of a frozen model: its own values, its gradient in a low precision.
 
     Args:
         h_s: The model's transform.
-        narrow: Precision of the gradient; None for the model's.
+        low_precision: Precision of the gradient; None for the model's.
     """
 
-    def __init__(self, h_s: nn.Sequential, narrow: torch.dtype | None = None) -> None:
+    def __init__(self, h_s: nn.Sequential, low_precision: torch.dtype | None = None) -> None:
         layers: list[Any] = list(h_s)
-        dtype = narrow or layers[0].weight.dtype
+        dtype = low_precision or layers[0].weight.dtype
         self.layers = [
-            layer if isinstance(layer, nn.LeakyReLU) else _NarrowGradient.of(layer, _stored(layer.weight, dtype))
+            layer if isinstance(layer, nn.LeakyReLU) else _LowPrecisionGradient.of(layer, _stored(layer.weight, dtype))
             for layer in layers
         ]
 
@@ -96,9 +94,9 @@ class HyperSynthesis:
         return z
 
 
-def phases(x: Tensor) -> Tensor:
+def pixel_unshuffled(x: Tensor) -> Tensor:
     """Images (B, C, H, W) as (B, 4 C, H/2, W/2): a channel for each parity of row and column."""
-    return pixel_unshuffle(x, PHASES).contiguous(memory_format=torch.channels_last)
+    return pixel_unshuffle(x, LAST_STRIDE).contiguous(memory_format=torch.channels_last)
 
 
 def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -147,13 +145,13 @@ class _InverseGDN(torch.autograd.Function):
         return through.addcmul_(gradient, scale), None, None, None, None
 
 
-class _NarrowGradient(torch.autograd.Function):
+class _LowPrecisionGradient(torch.autograd.Function):
     """A convolution, or a transposed one: its value in its own precision, its gradient in that of ``kernel``."""
 
     @staticmethod
     def of(layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Transform:
         """The layer with its gradient in the precision of ``kernel``, its stored weight."""
-        return lambda x: _NarrowGradient.apply(x, layer, kernel)
+        return lambda x: _LowPrecisionGradient.apply(x, layer, kernel)
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Tensor:

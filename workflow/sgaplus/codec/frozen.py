@@ -24,7 +24,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.functional import pad as torch_pad
 from torch.utils.checkpoint import checkpoint
 
-from sgaplus.codec.fast_synthesis import HyperSynthesis, Synthesis, Transform, phases
+from sgaplus.codec.fast_synthesis import FastHyperSynthesis, FastSynthesis, Transform, pixel_unshuffled
 from sgaplus.codec.hyperprior import Hyperprior, load_state
 from sgaplus.devices import fast_precision
 from sgaplus.metrics import PEAK
@@ -63,20 +63,21 @@ class Batch:
         x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
         pixels: Original pixels of each image, (B,).
         mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
-        anchor: Of an aim: where the differentiated synthesis counts from, and ``x`` with it.
+        reference: Inputs of the last layer at the reference latents, negated; the low-precision synthesis then
+            returns the difference from the reference, and ``x`` is a difference too. None for whole images.
     """
 
     x: Tensor
     pixels: Tensor
     mask: Tensor | None
-    anchor: Tensor | None = None
+    reference: Tensor | None = None
 
     @cached_property
-    def phases(self) -> tuple[Tensor, Tensor | None]:
-        """Images and mask as the synthesis compares with them: (B, 12, H/2, W/2), (B, 12, H/2, W/2) or None."""
+    def pixel_unshuffled(self) -> tuple[Tensor, Tensor | None]:
+        """Images and mask in the synthesis's order: (B, 12, H/2, W/2), (B, 12, H/2, W/2) or None."""
         if self.mask is None:
-            return phases(self.x), None
-        return phases(self.x), phases(self.mask.expand_as(self.x))
+            return pixel_unshuffled(self.x), None
+        return pixel_unshuffled(self.x), pixel_unshuffled(self.mask.expand_as(self.x))
 
     @classmethod
     def of(cls, images: list[Tensor]) -> Batch:
@@ -157,18 +158,18 @@ class Codec:
         return cls(Hyperprior.of(load_state(path)), device, precision)
 
     @property
-    def _narrow(self) -> torch.dtype | None:
+    def _low_precision(self) -> torch.dtype | None:
         return torch.bfloat16 if self.precision == "bfloat16" else None
 
     @cached_property
-    def _synthesis(self) -> Synthesis:
+    def _synthesis(self) -> FastSynthesis:
         """The synthesis that is differentiated."""
-        return Synthesis(self.model.g_s, self._narrow)
+        return FastSynthesis(self.model.g_s, self._low_precision)
 
     @cached_property
-    def _hyper_synthesis(self) -> HyperSynthesis:
+    def _hyper_synthesis(self) -> FastHyperSynthesis:
         """The hyper-synthesis that is differentiated."""
-        return HyperSynthesis(self.model.h_s, self._narrow)
+        return FastHyperSynthesis(self.model.h_s, self._low_precision)
 
     @property
     def channels(self) -> int:
@@ -229,8 +230,8 @@ class Codec:
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
         """
-        synthesis = partial(self._synthesis.phases, anchor=batch.anchor)
-        return self._distortion(batch, y, strip, synthesis, *batch.phases)
+        synthesis = partial(self._synthesis.pixel_unshuffled, reference=batch.reference)
+        return self._distortion(batch, y, strip, synthesis, *batch.pixel_unshuffled)
 
     def _distortion(
         self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
@@ -246,22 +247,23 @@ class Codec:
             error = torch.stack(parts).sum(dim=0)
         return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
 
-    def aim(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
-        """The batch whose ``distortion`` is what the model's own precision gives for these latents, rounded.
+    def corrected(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
+        """The batch corrected for low-precision rounding: at these latents, rounded, ``distortion`` equals its float32
+        value.
 
-        A narrower precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level,
-        always alike: refinement would make up for what no decoder does. So these latents are decoded in the
-        model's own, and only the difference from them is left to the narrower. With strips, where memory is
-        scarce, there is no anchor to take that difference from; the shift is corrected all the same.
+        A low precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level,
+        always alike: refinement would make up for an error that no decoder makes. So these latents are decoded in the
+        model's own, and only the difference from them is left to the low one. With strips, where memory is
+        scarce, there is no reference to take that difference from; the shift is corrected all the same.
         """
         if self.precision == "float32":
             return batch
         with torch.no_grad():
             y = self.round(latents).y
-            anchor = None if strip else self._synthesis.anchor(y)
-            narrow = partial(self._synthesis, anchor=anchor)
-            parts = [_rows(narrow, y, *span) - _rows(self.synthesise, y, *span) for span in _spans(y.shape[2], strip)]
-            return replace(batch, x=batch.x + torch.cat(parts, dim=2), anchor=anchor)
+            reference = None if strip else self._synthesis.reference(y)
+            fast = partial(self._synthesis, reference=reference)
+            parts = [_rows(fast, y, *span) - _rows(self.synthesise, y, *span) for span in _spans(y.shape[2], strip)]
+            return replace(batch, x=batch.x + torch.cat(parts, dim=2), reference=reference)
 
     def round(self, latents: Latents) -> Latents:
         """What a bitstream would carry: z rounded around the medians, y around its means."""

@@ -43,15 +43,16 @@ Row = dict[str, Any]
 TRIAL_SIDE = 512
 """Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
 
-AIM_EVERY = 50
-"""Steps between corrections of what a narrower precision shifts."""
+CORRECT_EVERY = 50
+"""Steps between updates of the low-precision correction."""
 
-AT_ONCE = {"cpu": 1}
+LARGEST_SUB_BATCH = {"cpu": 1}
 """Most images refined together, by kind of device; elsewhere memory is the limit. Batches would round differently,
 and on a CPU hardly pay: one by one, an image's result is the same to the last bit whatever its companions."""
 
-LAVISH = 24
-"""More bytes than a step takes per padded pixel and channel of the synthesis."""
+STEP_BYTES_BOUND = 24
+"""Upper bound on a step's memory, in bytes per padded pixel and synthesis channel. Below the budget by this bound, no
+trial step is needed."""
 
 
 @dataclass(frozen=True)
@@ -210,24 +211,24 @@ def _refine_batch(
     strip: int | None,
     bar: tqdm,
 ) -> list[Refined]:
-    descent = Descent(codec, names, batch, method, plan, strip)
-    latents = descent.latents
+    optimization = LatentOptimization(codec, names, batch, method, plan, strip)
+    latents = optimization.latents
     record = _Record(names, method, plan, codec.device)
     for step in range(plan.steps + 1):
-        loss = descent.loss(step)
+        loss = optimization.loss(step)
         record.watch(step, loss.detach())
         if step in plan.record_at or step in (0, plan.steps):
             record.add(step, loss.detach(), codec.measure(batch, latents, strip), latents)
             bar.set_postfix_str(f"true loss {record.mean_true_loss():.4f}", refresh=False)
         if step == plan.steps:
             break
-        descent.step(step, loss)
+        optimization.step(step, loss)
         bar.update(len(names))
     return record.outcome(latents)
 
 
-class Descent:
-    """The latents of a batch on their way.
+class LatentOptimization:
+    """Optimisation state of one batch: latents, optimiser, random streams.
 
     Args:
         codec: The frozen codec.
@@ -238,14 +239,14 @@ class Descent:
         strip: Latent rows synthesised at once; None for all.
 
     Attributes:
-        latents: Where they are; leaves, changed in place.
+        latents: Latents before rounding; leaves, changed in place.
     """
 
     def __init__(
         self, codec: Codec, names: Sequence[str], batch: Batch, method: Method, plan: Plan, strip: int | None = None
     ) -> None:
         self.codec, self.batch, self.method, self.plan, self.strip = codec, batch, method, plan, strip
-        self.aim = batch
+        self.target = batch
         start = codec.analyse(batch.x, strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
         self.streams = [random_stream(plan.seed, name, codec.device) for name in names]
@@ -253,11 +254,11 @@ class Descent:
 
     def loss(self, step: int) -> Tensor:
         """Each image's method loss before a step, (B,); draws the step's random numbers."""
-        if step % AIM_EVERY == 0:
-            self.aim = self.codec.aim(self.batch, self.latents, self.strip)
+        if step % CORRECT_EVERY == 0:
+            self.target = self.codec.corrected(self.batch, self.latents, self.strip)
         tau, lmbda = self.method.temperature(step), self.plan.lmbda
         return method_loss(
-            self.codec, self.aim, self.latents, self.method.rounding, tau, lmbda, self.streams, self.strip
+            self.codec, self.target, self.latents, self.method.rounding, tau, lmbda, self.streams, self.strip
         )
 
     def step(self, step: int, loss: Tensor) -> None:
@@ -384,8 +385,8 @@ def _batches(
     for name, picture in images:
         groups.setdefault(padded_size(*picture.shape[1:]), []).append((name, picture))
     for (height, width), members in groups.items():
-        size, strip = min(len(members), AT_ONCE.get(codec.device.type, len(members))), None
-        if height * width * size * LAVISH * codec.channels > plan.memory_bytes:
+        size, strip = min(len(members), LARGEST_SUB_BATCH.get(codec.device.type, len(members))), None
+        if height * width * size * STEP_BYTES_BOUND * codec.channels > plan.memory_bytes:
             fitting, strip = fit(height, width, bytes_per_pixel(codec, method), plan.memory_bytes)
             size = min(size, fitting)
         cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{size} at once"
@@ -425,4 +426,4 @@ def _measured_bytes(codec: Codec, method: Method) -> float:
 
 def _trial_step(codec: Codec, method: Method, side: int) -> None:
     batch = Batch.of([torch.full((3, side, side), 0.5, device=codec.device)])
-    Descent(codec, ["trial"], batch, method, Plan(lmbda=1.0, steps=1)).loss(0).sum().backward()
+    LatentOptimization(codec, ["trial"], batch, method, Plan(lmbda=1.0, steps=1)).loss(0).sum().backward()

@@ -95,7 +95,7 @@ class UniformNoise(Rounding):
     name = "uniform"
 
     def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
-        return (_wide(v) + (draw() - 0.5)).to(v.dtype)
+        return (_at_least_float32(v) + (draw() - 0.5)).to(v.dtype)
 
 
 class Categorical(Rounding):
@@ -128,15 +128,15 @@ class TwoClass(Categorical):
         """log P(up) - log P(down) for the fraction ``d`` in (0, 1), at temperature 1."""
 
     def candidates(self, v: Tensor) -> Tensor:
-        floor = torch.floor(_wide(v))
+        floor = torch.floor(_at_least_float32(v))
         return torch.stack((floor, floor + 1))
 
     def log_probabilities(self, v: Tensor) -> Tensor:
-        odds = self.log_odds(_fraction(_wide(v))[1])
+        odds = self.log_odds(_fraction(_at_least_float32(v))[1])
         return torch.stack((logsigmoid(-odds), logsigmoid(odds)))
 
     def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
-        floor, d = _fraction(_wide(v))
+        floor, d = _fraction(_at_least_float32(v))
         noise = torch.logit(draw().clamp(min=SMALLEST_UNIFORM))
         return (floor + torch.sigmoid((self.log_odds(d) / tau + noise) / tau)).to(v.dtype)
 
@@ -159,7 +159,7 @@ class DeterministicAnnealing(SGA):
     name = "deterministic"
 
     def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
-        floor, d = _fraction(_wide(v))
+        floor, d = _fraction(_at_least_float32(v))
         return (floor + torch.sigmoid(self.log_odds(d) / tau)).to(v.dtype)
 
 
@@ -220,7 +220,7 @@ class ThreeClass(Categorical):
         """log of the weight at scaled distance ``x = r |v - candidate|`` in (0, 1), before the power."""
 
     def candidates(self, v: Tensor) -> Tensor:
-        nearest = torch.round(_wide(v))
+        nearest = torch.round(_at_least_float32(v))
         return torch.stack((nearest - 1, nearest, nearest + 1))
 
     def _logits(self, v: Tensor) -> Tensor:
@@ -231,14 +231,14 @@ class ThreeClass(Categorical):
         return torch.where(x < 1 - EDGE, self.n * inside, -math.inf)
 
     def log_probabilities(self, v: Tensor) -> Tensor:
-        return torch.log_softmax(self._logits(_wide(v)), dim=0)
+        return torch.log_softmax(self._logits(_at_least_float32(v)), dim=0)
 
     def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
-        wide = _wide(v)
+        values = _at_least_float32(v)
         uniform = torch.stack((draw(), draw(), draw())).clamp(min=SMALLEST_UNIFORM)
         gumbel = -torch.log(-torch.log(uniform))
-        down, _, up = torch.softmax((self._logits(wide) / tau + gumbel) / tau, dim=0)
-        return (torch.round(wide).detach() + up - down).to(v.dtype)
+        down, _, up = torch.softmax((self._logits(values) / tau + gumbel) / tau, dim=0)
+        return (torch.round(values).detach() + up - down).to(v.dtype)
 
 
 @dataclass(frozen=True)
@@ -341,8 +341,8 @@ def _try(rounding: Rounding, reference: str) -> None:
         raise ConfigError(f"{reference}: relax, or its gradient, is not finite.")
 
 
-def _wide(v: Tensor) -> Tensor:
-    """``v`` in float32, or as it is if it is wider."""
+def _at_least_float32(v: Tensor) -> Tensor:
+    """``v`` in float32, or as it is if it is in float64."""
     return v if v.dtype == torch.float64 else v.float()
 
 
