@@ -117,7 +117,9 @@ def test_plumbing_makes_nothing_anew(finished, snakemake):
         edited(finished / LIBRARY / "errors.py", "Did you mean", "Perhaps"),
         edited(finished / LIBRARY / "files.py", "no room left on this disk", "this disk is full"),
         edited(finished / LIBRARY / "refinement/engine.py", 'unit="image-step"', 'unit="step"'),
-        edited(finished / LIBRARY / "refinement/engine.py", "the loss stopped being finite", "the loss is not finite"),
+        edited(
+            finished / LIBRARY / "refinement/measurements.py", "the loss stopped being finite", "the loss is not finite"
+        ),
     ):
         assert "Nothing to be done" in snakemake(finished, "-n", *CONFIG).stdout
 

@@ -20,8 +20,8 @@ from sgaplus.cli.compression import Compressed, Model, Settings, Target, bundled
 from sgaplus.codec.hyperprior import load_state, save_state
 from sgaplus.data import pictures
 from sgaplus.data.sources import Package
-from sgaplus.refinement import engine, rounding
-from sgaplus.refinement.engine import Method
+from sgaplus.refinement import memory, rounding
+from sgaplus.refinement.method import Method
 
 main = command_line.main
 REPOSITORY = Path(__file__).parents[3]
@@ -31,7 +31,7 @@ SMALLEST = bundled()[0].path
 @pytest.fixture(autouse=True)
 def small_trial(monkeypatch):
     """Memory is measured on an image as small as the tests' own."""
-    monkeypatch.setattr(engine, "TRIAL_SIDE", 64)
+    monkeypatch.setattr(memory, "TRIAL_SIDE", 64)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.hyperprior import save_state
 from sgaplus.data.index import IndexedImage
 from sgaplus.refinement.chunk import Chunk, Engine
-from sgaplus.refinement.engine import NonFiniteLossError
 from sgaplus.refinement.kept import Result, Store
+from sgaplus.refinement.measurements import NonFiniteLossError
 from sgaplus.refinement.task import Refinement
 
 SETTINGS = {

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 
 from sgaplus.refinement import rounding
-from sgaplus.refinement.engine import Method
 from sgaplus.refinement.kept import Identity, Result, Store
+from sgaplus.refinement.method import Method
 from sgaplus.refinement.rounding import Temperature
 
 METHOD = Method(rounding.make("ssl", a=2.3))

@@ -24,7 +24,10 @@ from sgaplus.devices import name_of
 from sgaplus.meter import keep_memory, return_memory
 from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
-from sgaplus.refinement.engine import LARGEST_SUB_BATCH, LatentOptimization, Method, Plan, refine
+from sgaplus.refinement.engine import refine
+from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
+from sgaplus.refinement.memory import LARGEST_SUB_BATCH
+from sgaplus.refinement.method import Method, Plan
 from sgaplus.training.initialisation import start_model
 from sgaplus.training.recipe import Recipe
 
@@ -107,11 +110,9 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
     plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
     size = LARGEST_SUB_BATCH.get(device.type, count)
+    named = [(str(i), picture) for i, picture in enumerate(pictures)]
     plan = Plan(lmbda, PAPER_STEPS)
-    engine = [
-        LatentOptimization(codec, [str(i + k) for k in range(size)], Batch.of(pictures[i : i + size]), SSL, plan)
-        for i in range(0, count, size)
-    ]
+    engine = [LatentOptimization(codec, SubBatch(named[i : i + size]), SSL, plan) for i in range(0, count, size)]
 
     def plain_steps(start: int, stop: int) -> None:
         return_memory()
@@ -189,12 +190,13 @@ from sgaplus import records
 from sgaplus.codec import bitstream_archive
 from sgaplus.data.sources import Package
 from sgaplus.refinement import rounding
-from sgaplus.codec.frozen import Batch, Codec, as_tensor
-from sgaplus.refinement.engine import LARGEST_SUB_BATCH, LatentOptimization, Method, Plan
+from sgaplus.codec.frozen import Codec, as_tensor
+from sgaplus.refinement.engine import refine
+from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
+from sgaplus.refinement.method import Method, Plan
 codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
 picture = as_tensor(Package("skimage.data", ("astronaut.png",)).index()[0].read())
-batch = Batch.of([picture.to(codec.device)])
-optimization = LatentOptimization(codec, ["a"], batch, Method(rounding.make("ssl")), Plan(0.01, 1))
+optimization = LatentOptimization(codec, SubBatch([("a", picture)]), Method(rounding.make("ssl")), Plan(0.01, 1))
 optimization.step(0, optimization.loss(0))
 print(imported - start, time.perf_counter() - imported)
 """

@@ -21,7 +21,9 @@ from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement, as_tensor
 from sgaplus.errors import BitstreamError, SgaplusError
 from sgaplus.metrics import psnr
 from sgaplus.paths import shipped
-from sgaplus.refinement.engine import Method, Plan, record_steps, refine
+from sgaplus.refinement.engine import refine
+from sgaplus.refinement.memory import StepMemory
+from sgaplus.refinement.method import Method, Plan, record_steps
 
 BUNDLED = shipped("workflow/models")
 
@@ -59,10 +61,19 @@ class Model:
         """The model on a device, loaded once."""
         return _codec(self.path, device)
 
+    def memory_on(self, device: torch.device) -> StepMemory:
+        """The memory of its refinement there, measured once."""
+        return _memory(self.path, device)
+
 
 @cache
 def _codec(path: Path, device: torch.device) -> Codec:
     return Codec.load(path, device, "auto")
+
+
+@cache
+def _memory(path: Path, device: torch.device) -> StepMemory:
+    return StepMemory(_codec(path, device))
 
 
 @cache
@@ -193,21 +204,21 @@ def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
     Raises:
         SgaplusError: the refinement fails, or its latents can't be coded.
     """
-    codec = model.codec_on(settings.device)
     if settings.steps:
-        latents = _refined(name, pixels, codec, lmbda, settings)
+        latents = _refined(name, pixels, model, lmbda, settings)
     else:
-        latents = codec.latents_of(as_tensor(pixels), STRIP)
+        latents = model.codec_on(settings.device).latents_of(as_tensor(pixels), STRIP)
     height, width, _ = pixels.shape
     data = model.coder.encode(latents, width, height)
     decoded, _ = model.coder.decode(data, name)
     return Compressed(data, model, lmbda, 8 * len(data) / (width * height), psnr_of(pixels, decoded))
 
 
-def _refined(name: str, pixels: np.ndarray, codec: Codec, lmbda: float, settings: Settings) -> Latents:
+def _refined(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings: Settings) -> Latents:
     record = record_steps(settings.steps, MEASURE_EVERY)
     plan = Plan(lmbda, settings.steps, record, settings.seed, keep_best=True)
-    (outcome,) = refine(codec, [(name, as_tensor(pixels))], settings.method, plan, name)
+    codec, memory = model.codec_on(settings.device), model.memory_on(settings.device)
+    (outcome,) = refine(codec, [(name, as_tensor(pixels))], settings.method, plan, name, memory)
     return outcome.latents
 
 

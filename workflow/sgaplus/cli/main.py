@@ -204,7 +204,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, methods)}")
     from sgaplus import devices
     from sgaplus.cli.compression import Settings
-    from sgaplus.refinement.engine import Method
+    from sgaplus.refinement.method import Method
 
     entry = methods[options.method]
     method = Method.from_settings(entry)

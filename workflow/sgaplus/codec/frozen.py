@@ -12,7 +12,6 @@ The network is in ``hyperprior``; here it meets images: padding, batches, strips
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -146,7 +145,6 @@ class Codec:
         self.device = device or torch.device("cpu")
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.precision = fast_precision(self.device) if precision == "auto" else precision
-        self.step_bytes: dict[Hashable, float] = {}  # what refinement has measured, by rounding
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | None = None, precision: str = "float32") -> Codec:

@@ -19,8 +19,11 @@ from sgaplus.codec.frozen import Codec, Latents, as_tensor
 from sgaplus.data.index import IndexedImage
 from sgaplus.errors import BitstreamError
 from sgaplus.refinement import rounding_source
-from sgaplus.refinement.engine import Method, NonFiniteLossError, Plan, Row, record_steps, refine
+from sgaplus.refinement.engine import refine
 from sgaplus.refinement.kept import Identity, Result, Store
+from sgaplus.refinement.measurements import NonFiniteLossError, Row
+from sgaplus.refinement.memory import StepMemory
+from sgaplus.refinement.method import Method, Plan, record_steps
 from sgaplus.refinement.task import Refinement
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class Engine:
 
     def __init__(self, model: str | Path, device: torch.device, precision: str) -> None:
         self.codec = Codec.load(model, device, precision)
+        self.memory = StepMemory(self.codec)
 
     @cached_property
     def coder(self) -> Coder:
@@ -69,7 +73,7 @@ class Engine:
             NonFiniteLossError: a loss stopped being finite.
         """
         results = {}
-        for one in refine(self.codec, list(pictures.items()), method, plan, label):
+        for one in refine(self.codec, list(pictures.items()), method, plan, label, self.memory):
             stream = self._encode(one.name, pictures[one.name], one.latents)
             sizes = {0: len(unrefined[one.name]), plan.steps: len(stream)}
             rows = [row | {"bytes": sizes.get(int(row["step"])) or None} for row in one.rows]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sgaplus import records
 from sgaplus.files import replacing
-from sgaplus.refinement.engine import Method, Row
+from sgaplus.refinement.measurements import Row
+from sgaplus.refinement.method import Method
 
 
 @dataclass(frozen=True)

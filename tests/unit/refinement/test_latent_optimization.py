@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from sgaplus.codec.frozen import Batch, Codec, Latents
+from sgaplus.refinement import rounding
+from sgaplus.refinement.latent_optimization import method_loss, random_stream, relaxation
+from sgaplus.refinement.rounding import Rounding
+
+
+def test_images_of_one_job_draw_different_numbers():
+    draws = {torch.rand(3, generator=random_stream(0, name, torch.device("cpu"))) for name in ("a", "b")}
+    assert len({tuple(draw.tolist()) for draw in draws}) == 2
+
+
+def test_method_loss_without_relaxation_is_the_codecs_own(codec, picture):
+    """With noise fixed at 0, uniform noise leaves the latents as they are."""
+
+    class Exact(Rounding):
+        def relax(self, v, tau, draw):
+            return v
+
+    batch = Batch.of([picture(64, 64)])
+    latents = codec.analyse(batch.x)
+    relax = relaxation(Exact(), 1.0, [random_stream(0, "x", torch.device("cpu"))])
+    loss = method_loss(codec, batch, latents, relax, 0.05)
+    scales, means = codec.entropy_parameters(latents.z)
+    bits = codec.bits_y(latents.y, scales, means) + codec.bits_z(latents.z)
+    mse = 255**2 * (codec.synthesise(latents.y) - batch.x).square().mean()
+    torch.testing.assert_close(loss[0], bits[0] / 64**2 + 0.05 * mse)
+
+
+def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
+    """Along random directions in the latents, in float64."""
+    model = copy.deepcopy(codec.model).double()
+    with torch.no_grad():
+        model.h_s[-1].bias[:12] += 1  # scales above their lower bound, where gradients are those of the value
+    double = Codec(model)
+    batch = Batch.of([picture(64, 64).double()])
+    latents = double.analyse(batch.x)
+    y, z = latents.y.requires_grad_(), latents.z.requires_grad_()
+
+    def loss(y, z):
+        relax = relaxation(rounding.make("ssl"), 0.7, [random_stream(0, "x", torch.device("cpu"))])
+        return method_loss(double, batch, Latents(y, z), relax, 0.01).sum()
+
+    gradients = torch.autograd.grad(loss(y, z), (y, z))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for gradient, (dy, dz) in zip(gradients, ((1, 0), (0, 1)), strict=True):
+            direction = torch.randn(gradient.shape, generator=generator, dtype=torch.float64)
+            h = 1e-6
+            ahead = loss(y + dy * h * direction, z) if dy else loss(y, z + dz * h * direction)
+            behind = loss(y - dy * h * direction, z) if dy else loss(y, z - dz * h * direction)
+            assert ((ahead - behind) / (2 * h)).item() == pytest.approx((gradient * direction).sum().item(), rel=1e-3)

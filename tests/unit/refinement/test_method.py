@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from sgaplus.errors import ConfigError
+from sgaplus.refinement import rounding
+from sgaplus.refinement.method import Method, record_steps
+from sgaplus.refinement.rounding import Temperature
+
+
+def test_the_cosine_schedule_falls_from_the_rate_to_zero():
+    method = Method(rounding.make("ssl"), lr=0.4, lr_schedule="cosine")
+    assert method.learning_rate(0, 10) == 0.4
+    assert method.learning_rate(5, 10) == pytest.approx(0.2)
+    assert method.learning_rate(10, 10) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"optimizer": "adamm"}, "adamm"), ({"lr_schedule": "step"}, "'step'")],
+)
+def test_unknown_choices_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Method(rounding.make("ssl"), **change)
+
+
+def test_record_steps_hold_first_last_every_kth_and_those_asked_for():
+    assert record_steps(10, 4, [5, 50]) == {0, 4, 5, 8, 10}
+    assert record_steps(0, 4) == {0}
+
+
+def test_the_temperature_falls_as_far_in_other_steps():
+    method = Method(rounding.make("ssl"), Temperature(0.9, 3e-3), lr=0.4)
+    other = method.cooling_in(100, of=500)
+    assert other.temperature(100) == pytest.approx(method.temperature(500))
+    assert other.temperature(0) == 0.9
+    assert (other.rounding, other.lr) == (method.rounding, 0.4)

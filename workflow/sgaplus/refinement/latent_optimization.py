@@ -1,0 +1,112 @@
+"""The optimisation of one sub-batch's latents: its loss and its steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement
+from sgaplus.refinement.method import Method, Plan
+from sgaplus.refinement.optimizers import OPTIMIZERS
+from sgaplus.refinement.rounding import Rounding
+
+CORRECT_EVERY = 50
+"""Steps between updates of the low-precision correction."""
+
+
+Relax = Callable[[Tensor, Tensor], Tensor]
+"""Replaces values ``v`` by values near ``centre`` plus an integer: ``(v, centre) -> v~``, in the shape of ``v``."""
+
+
+@dataclass(frozen=True)
+class SubBatch:
+    """Images of one padded size that are refined together.
+
+    Attributes:
+        images: Names and pictures, (3, h, w) in [0, 1].
+        strip: Latent rows synthesised at once; None for all.
+    """
+
+    images: Sequence[tuple[str, Tensor]]
+    strip: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The images' names."""
+        return [name for name, _ in self.images]
+
+
+class LatentOptimization:
+    """Optimisation state of one sub-batch: latents, optimiser, random streams.
+
+    Args:
+        codec: The frozen codec.
+        sub_batch: The images.
+        method: Rounding, temperature and optimiser.
+        plan: Target, number of steps, seed.
+
+    Attributes:
+        names: The images' names.
+        latents: Latents before rounding; leaves, changed in place.
+    """
+
+    def __init__(self, codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan) -> None:
+        self.codec, self.method, self.plan = codec, method, plan
+        self.names, self.strip = sub_batch.names, sub_batch.strip
+        self.batch = Batch.of([picture.to(codec.device) for _, picture in sub_batch.images])
+        self.target = self.batch
+        start = codec.analyse(self.batch.x, self.strip)
+        self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
+        self.streams = [random_stream(plan.seed, name, codec.device) for name in self.names]
+        self.optimizer = OPTIMIZERS[method.optimizer]([self.latents.y, self.latents.z])
+
+    def loss(self, step: int) -> Tensor:
+        """Each image's method loss before a step, (B,); draws the step's random numbers."""
+        if step % CORRECT_EVERY == 0:
+            self.target = self.codec.corrected(self.batch, self.latents, self.strip)
+        relax = relaxation(self.method.rounding, self.method.temperature(step), self.streams)
+        return method_loss(self.codec, self.target, self.latents, relax, self.plan.lmbda, self.strip)
+
+    def step(self, step: int, loss: Tensor) -> None:
+        """Move the latents along the gradient of a loss."""
+        self.optimizer.zero_grad()
+        loss.sum().backward()
+        self.optimizer.step(self.method.learning_rate(step, self.plan.steps))
+
+    def measure(self) -> Measurement:
+        """Rate and distortion of the latents as they are now, rounded."""
+        return self.codec.measure(self.batch, self.latents, self.strip)
+
+
+def method_loss(
+    codec: Codec, batch: Batch, latents: Latents, relax: Relax, lmbda: float, strip: int | None = None
+) -> Tensor:
+    """Each image's bpp + lambda * distortion under relaxed rounding, (B,), differentiable in the latents."""
+    z = relax(latents.z, codec.medians)
+    scales, means = codec.entropy_parameters(z)
+    y = relax(latents.y, means)
+    bits = codec.bits_y(y, scales, means) + codec.bits_z(z)
+    return bits / batch.pixels + lmbda * codec.distortion(batch, y, strip)
+
+
+def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator]) -> Relax:
+    """A rounding at a temperature, with random numbers of each image's own stream."""
+
+    def relax(v: Tensor, centre: Tensor) -> Tensor:
+        def draw() -> Tensor:
+            shape = v.shape[1:]
+            return torch.stack([torch.rand(shape, generator=stream, device=v.device) for stream in streams])
+
+        return rounding.relax(v - centre, tau, draw) + centre
+
+    return relax
+
+
+def random_stream(seed: int, name: str, device: torch.device) -> torch.Generator:
+    """The random numbers of one image: they depend on the seed, its name and the kind of device alone."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little", signed=True))

@@ -1,0 +1,88 @@
+"""How many images fit the memory at once, and in strips of how many rows one that does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from sgaplus.codec.frozen import HALO, LATENT_STRIDE, Codec, padded_size
+from sgaplus.meter import peak_memory
+from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
+from sgaplus.refinement.method import Method, Plan
+from sgaplus.refinement.rounding import Rounding
+
+logger = logging.getLogger(__name__)
+
+TRIAL_SIDE = 512
+"""Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
+
+LARGEST_SUB_BATCH = {"cpu": 1}
+"""Most images refined together, by kind of device; elsewhere memory is the limit. Batches would round differently,
+and on a CPU hardly pay: one by one, an image's result is the same to the last bit whatever its companions."""
+
+STEP_BYTES_BOUND = 24
+"""Upper bound on a step's memory, in bytes per padded pixel and synthesis channel. Below the budget by this bound, no
+trial step is needed."""
+
+
+class StepMemory:
+    """Working memory of a step under one codec, measured at most once for each rounding.
+
+    Args:
+        codec: The frozen codec.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self._measured: dict[Rounding, float] = {}
+
+    def sub_batches(self, images: Sequence[tuple[str, Tensor]], method: Method, plan: Plan) -> Iterator[SubBatch]:
+        """Images of one padded size together, as many at once as the plan's memory budget holds."""
+        groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
+        for name, picture in images:
+            _, height, width = picture.shape
+            groups.setdefault(padded_size(height, width), []).append((name, picture))
+        for (height, width), members in groups.items():
+            count, strip = min(len(members), LARGEST_SUB_BATCH.get(self.codec.device.type, len(members))), None
+            if height * width * count * STEP_BYTES_BOUND * self.codec.channels > plan.memory_bytes:
+                fitting, strip = self.fit(height, width, self.bytes_per_pixel(method), plan.memory_bytes)
+                count = min(count, fitting)
+            cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{count} at once"
+            logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
+            for i in range(0, len(members), count):
+                yield SubBatch(members[i : i + count], strip)
+
+    def fit(self, height: int, width: int, per_pixel: float, budget: int) -> tuple[int, int | None]:
+        """How many images of a padded size fit the budget at once.
+
+        Returns:
+            Images per sub-batch, and None; or, where not even one fits, 1 and the latent rows that may be
+            synthesised at once (at least 1: a budget below one strip cannot be kept).
+        """
+        images = int(budget / (per_pixel * height * width))
+        if images >= 1:
+            return images, None
+        rows = int(budget / (per_pixel * width * LATENT_STRIDE))
+        return 1, max(1, rows - 2 * HALO)
+
+    def bytes_per_pixel(self, method: Method) -> float:
+        """Working memory of one step per padded pixel, measured on a trial image of :data:`TRIAL_SIDE`.
+
+        It is proportional to the pixels, so one trial serves images of every size.
+        """
+        if method.rounding not in self._measured:
+            self._measured[method.rounding] = _measured_bytes(self.codec, method)
+        return self._measured[method.rounding]
+
+
+def _measured_bytes(codec: Codec, method: Method) -> float:
+    _trial_step(codec, method, 64)  # once-only costs, such as thread pools, are not the step's own
+    return max(1.0, peak_memory(lambda: _trial_step(codec, method, TRIAL_SIDE), codec.device) / TRIAL_SIDE**2)
+
+
+def _trial_step(codec: Codec, method: Method, side: int) -> None:
+    trial = SubBatch([("trial", torch.full((3, side, side), 0.5))])
+    LatentOptimization(codec, trial, method, Plan(lmbda=1.0, steps=1)).loss(0).sum().backward()

@@ -1,0 +1,89 @@
+"""How latents are refined, and how far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sgaplus.errors import ConfigError
+from sgaplus.refinement import rounding
+from sgaplus.refinement.optimizers import OPTIMIZERS
+from sgaplus.refinement.rounding import Rounding, Temperature
+
+
+@dataclass(frozen=True)
+class Method:
+    """How latents are refined.
+
+    Attributes:
+        rounding: The relaxation.
+        temperature: Its annealing schedule.
+        lr: Learning rate, above 0.
+        lr_schedule: ``constant``, or ``cosine`` (from ``lr`` to 0 over the steps).
+        optimizer: A key of ``optimizers.OPTIMIZERS``.
+    """
+
+    rounding: Rounding
+    temperature: Temperature = field(default_factory=Temperature)
+    lr: float = 5e-3
+    lr_schedule: str = "constant"
+    optimizer: str = "adam"
+
+    def __post_init__(self) -> None:
+        if self.lr_schedule not in ("constant", "cosine"):
+            raise ConfigError(f"lr_schedule is {self.lr_schedule!r}; it must be constant or cosine.")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer is {self.optimizer!r}; it must be one of {', '.join(OPTIMIZERS)}.")
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Method:
+        """The method of a configuration entry.
+
+        Raises:
+            ConfigError: unknown rounding or parameter, or a value out of range.
+        """
+        return cls(
+            rounding.make(settings["rounding"], **settings["parameters"]),
+            Temperature(settings["tau_max"], settings["tau_rate"]),
+            settings["lr"],
+            settings["lr_schedule"],
+            settings["optimizer"],
+        )
+
+    def cooling_in(self, steps: int, of: int) -> Method:
+        """The method whose temperature falls as far in ``steps`` steps as this one's does in ``of``."""
+        return replace(self, temperature=replace(self.temperature, rate=self.temperature.rate * (of / steps)))
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """The learning rate of one of ``steps`` steps."""
+        if self.lr_schedule == "constant":
+            return self.lr
+        return self.lr * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run and what to write down.
+
+    Attributes:
+        lmbda: Target lambda, the weight of the distortion.
+        steps: Optimiser steps, at least 0.
+        record_at: Steps to measure; 0 and ``steps`` are always measured.
+        seed: Seed of every image's random stream, together with its name.
+        memory_bytes: Budget of one sub-batch's working memory.
+        keep_best: Return the best measured latents instead of the last.
+    """
+
+    lmbda: float
+    steps: int
+    record_at: frozenset[int] = frozenset()
+    seed: int = 0
+    memory_bytes: int = 4 * 2**30
+    keep_best: bool = False
+
+
+def record_steps(steps: int, every: int, also: Sequence[int] = ()) -> frozenset[int]:
+    """Step 0, every ``every``-th step, those asked for that exist, and the last."""
+    return frozenset({0, steps, *range(0, steps + 1, every), *(s for s in also if s <= steps)})
