@@ -8,6 +8,7 @@ import torch
 from sgaplus.codec.frozen import Batch, Codec, Latents
 from sgaplus.refinement import rounding
 from sgaplus.refinement.latent_optimization import method_loss, random_stream, relaxation
+from sgaplus.refinement.low_precision import SynthesisTarget
 from sgaplus.refinement.rounding import Rounding
 
 
@@ -26,7 +27,7 @@ def test_method_loss_without_relaxation_is_the_codecs_own(codec, picture):
     batch = Batch.of([picture(64, 64)])
     latents = codec.analyse(batch.x)
     relax = relaxation(Exact(), 1.0, [random_stream(0, "x", torch.device("cpu"))])
-    loss = method_loss(codec, batch, latents, relax, 0.05)
+    loss = method_loss(codec, SynthesisTarget(batch), latents, relax, 0.05)
     scales, means = codec.entropy_parameters(latents.z)
     bits = codec.bits_y(latents.y, scales, means) + codec.bits_z(latents.z)
     mse = 255**2 * (codec.synthesise(latents.y) - batch.x).square().mean()
@@ -45,7 +46,7 @@ def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
 
     def loss(y, z):
         relax = relaxation(rounding.make("ssl"), 0.7, [random_stream(0, "x", torch.device("cpu"))])
-        return method_loss(double, batch, Latents(y, z), relax, 0.01).sum()
+        return method_loss(double, SynthesisTarget(batch), Latents(y, z), relax, 0.01).sum()
 
     gradients = torch.autograd.grad(loss(y, z), (y, z))
     generator = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ The network is in ``hyperprior``; here it meets images: padding, batches, strips
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -56,20 +56,17 @@ class Latents:
 
 @dataclass
 class Batch:
-    """Images of one padded size, with what is needed to measure them over their own pixels.
+    """Images of one padded size, measured over their own pixels.
 
     Attributes:
         x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
         pixels: Original pixels of each image, (B,).
         mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
-        reference: Inputs of the last layer at the reference latents, negated; the low-precision synthesis then
-            returns the difference from the reference, and ``x`` is a difference too. None for whole images.
     """
 
     x: Tensor
     pixels: Tensor
     mask: Tensor | None
-    reference: Tensor | None = None
 
     @cached_property
     def pixel_unshuffled(self) -> tuple[Tensor, Tensor | None]:
@@ -219,7 +216,7 @@ class Codec:
         """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
         return self.model.g_s(y)
 
-    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None) -> Tensor:
+    def distortion(self, batch: Batch, y: Tensor, strip: int | None = None, reference: Tensor | None = None) -> Tensor:
         """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,), differentiable in ``y``.
 
         Args:
@@ -227,8 +224,10 @@ class Codec:
             y: Latents, relaxed or rounded.
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
+            reference: Of :meth:`reference`, to compare the difference from there with the batch; None to
+                compare the whole reconstruction.
         """
-        synthesis = partial(self._synthesis.pixel_unshuffled, reference=batch.reference)
+        synthesis = partial(self._synthesis.pixel_unshuffled, reference=reference)
         return self._distortion(batch, y, strip, synthesis, *batch.pixel_unshuffled)
 
     def _distortion(
@@ -245,23 +244,21 @@ class Codec:
             error = torch.stack(parts).sum(dim=0)
         return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
 
-    def corrected(self, batch: Batch, latents: Latents, strip: int | None = None) -> Batch:
-        """The batch corrected for low-precision rounding: at these latents, rounded, ``distortion`` equals its float32
-        value.
+    def reference(self, y: Tensor) -> Tensor:
+        """Latents (B, M, H/16, W/16) as a reference: see ``FastSynthesis.reference``."""
+        return self._synthesis.reference(y)
 
-        A low precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level,
-        always alike: refinement would make up for an error that no decoder makes. So these latents are decoded in the
-        model's own, and only the difference from them is left to the low one. With strips, where memory is
-        scarce, there is no reference to take that difference from; the shift is corrected all the same.
+    def low_precision_shift(self, y: Tensor, strip: int | None = None, reference: Tensor | None = None) -> Tensor:
+        """The reconstruction that ``distortion`` differentiates minus the model's own, (B, 3, H, W).
+
+        Args:
+            y: Latents, relaxed or rounded.
+            strip: Latent rows synthesised at once; None for all.
+            reference: As for :meth:`distortion`, of whose reconstruction only the difference from there is taken.
         """
-        if self.precision == "float32":
-            return batch
-        with torch.no_grad():
-            y = self.round(latents).y
-            reference = None if strip else self._synthesis.reference(y)
-            fast = partial(self._synthesis, reference=reference)
-            parts = [_rows(fast, y, *span) - _rows(self.synthesise, y, *span) for span in _spans(y.shape[2], strip)]
-            return replace(batch, x=batch.x + torch.cat(parts, dim=2), reference=reference)
+        fast = partial(self._synthesis, reference=reference)
+        spans = _spans(y.shape[2], strip)
+        return torch.cat([_rows(fast, y, *span) - _rows(self.synthesise, y, *span) for span in spans], dim=2)
 
     def round(self, latents: Latents) -> Latents:
         """What a bitstream would carry: z rounded around the medians, y around its means."""

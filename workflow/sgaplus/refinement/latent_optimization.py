@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement
+from sgaplus.refinement.low_precision import SynthesisTarget, corrected
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.optimizers import OPTIMIZERS
 from sgaplus.refinement.rounding import Rounding
@@ -58,7 +59,7 @@ class LatentOptimization:
         self.codec, self.method, self.plan = codec, method, plan
         self.names, self.strip = sub_batch.names, sub_batch.strip
         self.batch = Batch.of([picture.to(codec.device) for _, picture in sub_batch.images])
-        self.target = self.batch
+        self.target = SynthesisTarget(self.batch)
         start = codec.analyse(self.batch.x, self.strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
         self.streams = [random_stream(plan.seed, name, codec.device) for name in self.names]
@@ -67,7 +68,7 @@ class LatentOptimization:
     def loss(self, step: int) -> Tensor:
         """Each image's method loss before a step, (B,); draws the step's random numbers."""
         if step % CORRECT_EVERY == 0:
-            self.target = self.codec.corrected(self.batch, self.latents, self.strip)
+            self.target = corrected(self.codec, self.batch, self.latents, self.strip)
         relax = relaxation(self.method.rounding, self.method.temperature(step), self.streams)
         return method_loss(self.codec, self.target, self.latents, relax, self.plan.lmbda, self.strip)
 
@@ -83,14 +84,15 @@ class LatentOptimization:
 
 
 def method_loss(
-    codec: Codec, batch: Batch, latents: Latents, relax: Relax, lmbda: float, strip: int | None = None
+    codec: Codec, target: SynthesisTarget, latents: Latents, relax: Relax, lmbda: float, strip: int | None = None
 ) -> Tensor:
     """Each image's bpp + lambda * distortion under relaxed rounding, (B,), differentiable in the latents."""
     z = relax(latents.z, codec.medians)
     scales, means = codec.entropy_parameters(z)
     y = relax(latents.y, means)
     bits = codec.bits_y(y, scales, means) + codec.bits_z(z)
-    return bits / batch.pixels + lmbda * codec.distortion(batch, y, strip)
+    bpp = bits / target.batch.pixels
+    return bpp + lmbda * codec.distortion(target.batch, y, strip, target.reference)
 
 
 def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator]) -> Relax:
