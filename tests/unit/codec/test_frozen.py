@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sgaplus.codec import frozen as codec_module
-from sgaplus.codec.frozen import Batch, Latents, pad, padded_size
+from sgaplus.codec.distortion import MeanSquaredError
+from sgaplus.codec.frozen import Batch, Codec, Latents, pad, padded_size
 
 
 @pytest.mark.parametrize(("size", "padded"), [((1, 1), (64, 64)), ((64, 128), (64, 128)), ((65, 127), (128, 128))])
@@ -35,7 +36,7 @@ def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trai
     for ours, name in ((measured.bpp_y, "y"), (measured.bpp_z, "z")):
         torch.testing.assert_close(ours[0], -torch.log2(out["likelihoods"][name]).sum() / pixels)
     mse = 255**2 * (out["x_hat"].clamp(0, 1) - image).square().mean()
-    torch.testing.assert_close(measured.mse[0], mse)
+    torch.testing.assert_close(measured.distortion[0], mse)
 
 
 def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, trained, picture):
@@ -58,7 +59,7 @@ def test_padding_counts_as_rate_but_not_as_pixels_or_distortion(codec, picture):
     measured = codec.measure(batch, latents)
     rounded = codec.round(latents)
     x_hat = codec.synthesise(rounded.y).clamp(0, 1)[0, :, :100, :150]
-    torch.testing.assert_close(measured.mse[0], 255**2 * (x_hat - image).square().mean())
+    torch.testing.assert_close(measured.distortion[0], 255**2 * (x_hat - image).square().mean())
     scales, means = codec.entropy_parameters(rounded.z)
     torch.testing.assert_close(measured.bpp_y[0], codec.bits_y(rounded.y, scales, means)[0] / (100 * 150))
 
@@ -71,7 +72,7 @@ def test_images_of_one_padded_size_share_a_batch_without_touching_each_other(cod
         alone = Batch.of([image])
         single = codec.measure(alone, codec.analyse(alone.x))
         torch.testing.assert_close(measured.bpp[i], single.bpp[0], rtol=1e-4, atol=0)
-        torch.testing.assert_close(measured.mse[i], single.mse[0], rtol=1e-4, atol=0)
+        torch.testing.assert_close(measured.distortion[i], single.distortion[0], rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("strip", [1, 3, 8, 100])
@@ -123,3 +124,21 @@ def test_estimated_bits_are_those_of_the_closed_form(codec):
     bits = codec.bits_y(zero, torch.full_like(zero, scale), zero)
     probability = math.erf(0.5 / scale / math.sqrt(2))
     assert bits.item() == pytest.approx(-math.log2(probability) * zero.numel(), rel=1e-5)
+
+
+class LargestError(MeanSquaredError):
+    """A distortion that is no sum over pixels."""
+
+    adds_up = False
+
+    def total(self, x_hat, x, mask):
+        assert x_hat.shape == x.shape == (1, 3, 192, 64), "whole images, in their own order"
+        return (x_hat - x).abs().amax(dim=(1, 2, 3))
+
+
+def test_a_distortion_that_does_not_add_up_sees_whole_images(codec, picture, monkeypatch):
+    batch = Batch.of([picture(192, 64)])
+    y = codec.analyse(batch.x).y
+    monkeypatch.setattr(Codec, "distortion_measure", LargestError())
+    expected = (codec.synthesise(y) - batch.x).abs().max() * 255**2 / (3 * 192 * 64)
+    torch.testing.assert_close(codec.distortion(batch, y, 2)[0], expected)

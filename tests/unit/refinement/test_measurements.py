@@ -32,7 +32,7 @@ def test_the_best_latents_are_kept_on_request(codec, images):
     losses = [row["true_loss"] for row in refined.rows]
     assert min(losses) < losses[-1], "the run must get worse for this test to mean something"
     kept = codec.measure(Batch.of([images[0][1]]), Latents(refined.latents.y[None], refined.latents.z[None]))
-    assert (kept.bpp + 0.01 * kept.mse).item() == pytest.approx(min(losses), rel=1e-5)
+    assert (kept.bpp + 0.01 * kept.distortion).item() == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_a_loss_that_stops_being_finite_ends_the_job_and_keeps_the_record(codec, images, monkeypatch):

@@ -17,5 +17,5 @@ def test_evaluation_measures_with_hard_rounding_as_refinement_does(trained, phot
         x = torch.from_numpy(photograph.pixels).permute(2, 0, 1) / 255
         batch = Batch.of([x])
         one = codec.measure(batch, codec.analyse(batch.x))
-        losses.append((one.bpp + 0.05 * one.mse).item())
+        losses.append((one.bpp + 0.05 * one.distortion).item())
     assert measured.loss == pytest.approx(sum(losses) / 2, rel=1e-6)

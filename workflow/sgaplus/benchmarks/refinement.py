@@ -177,8 +177,7 @@ def _take_turns(
 def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
     """Mean over pictures of one size, whose latents come in batches."""
     together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
-    measured = codec.measure(Batch.of(list(pictures)), together)
-    return float((measured.bpp + lmbda * measured.mse).mean())
+    return float(codec.measure(Batch.of(list(pictures)), together).loss(lmbda).mean())
 
 
 def startup(device: torch.device) -> list[Row]:

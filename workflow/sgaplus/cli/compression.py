@@ -169,7 +169,7 @@ class Target:
         """The rate or quality of something, on that scale."""
         if isinstance(measured, Compressed):
             return self.scale(getattr(measured, self.kind))
-        return self.scale((measured.bpp if self.kind == "bpp" else psnr(measured.mse)).item())
+        return self.scale((measured.bpp if self.kind == "bpp" else psnr(measured.distortion)).item())
 
     @property
     def close(self) -> float:

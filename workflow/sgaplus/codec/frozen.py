@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 from torch.nn.functional import pad as torch_pad
 from torch.utils.checkpoint import checkpoint
 
+from sgaplus.codec.distortion import MeanSquaredError
 from sgaplus.codec.fast_synthesis import FastHyperSynthesis, FastSynthesis, Transform, pixel_unshuffled
 from sgaplus.codec.hyperprior import Hyperprior, load_state
 from sgaplus.devices import fast_precision
@@ -37,8 +37,6 @@ LATENT_STRIDE = 16
 HALO = 2
 """Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
 latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents."""
-
-CHANNELS_OF_COLOUR = 3
 
 
 @dataclass
@@ -93,21 +91,25 @@ class Batch:
 
 @dataclass
 class Measurement:
-    """What hard-rounded latents cost and give, per image: float32 tensors of shape (B,).
+    """Rate and distortion of hard-rounded latents, per image: float32 tensors of shape (B,).
 
     Attributes:
         bpp_y, bpp_z: Estimated bits per original pixel.
-        mse: Mean squared error over original pixels on the 8-bit scale, reconstruction clamped to [0, 1].
+        distortion: Over original pixels, by the codec's ``distortion_measure``, reconstruction clamped to [0, 1].
     """
 
     bpp_y: Tensor
     bpp_z: Tensor
-    mse: Tensor
+    distortion: Tensor
 
     @property
     def bpp(self) -> Tensor:
         """Estimated bits per original pixel, latents and hyper-latents."""
         return self.bpp_y + self.bpp_z
+
+    def loss(self, lmbda: float) -> Tensor:
+        """The true loss, (B,): bits per pixel + lambda * distortion."""
+        return self.bpp + lmbda * self.distortion
 
 
 def padded_size(height: int, width: int) -> tuple[int, int]:
@@ -137,6 +139,8 @@ class Codec:
             ``float32`` (the model's own), ``bfloat16`` for the layers that bear it, or ``auto`` for
             bfloat16 where the device is faster in it.
     """
+
+    distortion_measure = MeanSquaredError()
 
     def __init__(self, model: Hyperprior, device: torch.device | None = None, precision: str = "float32") -> None:
         self.device = device or torch.device("cpu")
@@ -217,7 +221,7 @@ class Codec:
         return self.model.g_s(y)
 
     def distortion(self, batch: Batch, y: Tensor, strip: int | None = None, reference: Tensor | None = None) -> Tensor:
-        """255^2 * mean((x - g_s(y))^2) over each image's original pixels, (B,), differentiable in ``y``.
+        """The distortion over each image's original pixels, (B,), differentiable in ``y``.
 
         Args:
             batch: The originals.
@@ -227,22 +231,32 @@ class Codec:
             reference: Of :meth:`reference`, to compare the difference from there with the batch; None to
                 compare the whole reconstruction.
         """
-        synthesis = partial(self._synthesis.pixel_unshuffled, reference=reference)
-        return self._distortion(batch, y, strip, synthesis, *batch.pixel_unshuffled)
+        if self.distortion_measure.adds_up:  # over pixels in any order, as the synthesis has them
+            synthesis = partial(self._synthesis.pixel_unshuffled, reference=reference)
+            return self._distortion(synthesis, *batch.pixel_unshuffled, batch.pixels, y, strip)
+        synthesis = partial(self._synthesis, reference=reference)
+        return self._distortion(synthesis, batch.x, batch.mask, batch.pixels, y, None)
 
     def _distortion(
-        self, batch: Batch, y: Tensor, strip: int | None, synthesis: Transform, x: Tensor, mask: Tensor | None
+        self, synthesis: Transform, x: Tensor, mask: Tensor | None, pixels: Tensor, y: Tensor, strip: int | None
     ) -> Tensor:
         spans = _spans(y.shape[2], strip)
         if len(spans) == 1:
-            error = _squared_error(synthesis, x, mask, y, *spans[0])
+            total = self._total(synthesis, x, mask, y, *spans[0])
         else:
             parts = [
-                checkpoint(_squared_error, synthesis, x, mask, y, *span, use_reentrant=False, preserve_rng_state=False)
+                checkpoint(self._total, synthesis, x, mask, y, *span, use_reentrant=False, preserve_rng_state=False)
                 for span in spans
             ]
-            error = torch.stack(parts).sum(dim=0)
-        return PEAK**2 * error / (CHANNELS_OF_COLOUR * batch.pixels)
+            total = torch.stack(parts).sum(dim=0)
+        return self.distortion_measure.value(total, pixels)
+
+    def _total(self, synthesis: Transform, x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> Tensor:
+        """The distortion measure's total over the pixels of latent rows start to stop, (B,)."""
+        scale = x.shape[2] // y.shape[2]
+        rows = slice(start * scale, stop * scale)
+        mask = None if mask is None else mask[:, :, rows]
+        return self.distortion_measure.total(_rows(synthesis, y, start, stop), x[:, :, rows], mask)
 
     def reference(self, y: Tensor) -> Tensor:
         """Latents (B, M, H/16, W/16) as a reference: see ``FastSynthesis.reference``."""
@@ -275,18 +289,11 @@ class Codec:
             return Measurement(
                 self.bits_y(rounded.y, scales, means) / batch.pixels,
                 self.bits_z(rounded.z) / batch.pixels,
-                self._distortion(
-                    batch, rounded.y, strip, lambda y: self.synthesise(y).clamp(0, 1), batch.x, batch.mask
-                ),
+                self._distortion(self._clamped, batch.x, batch.mask, batch.pixels, rounded.y, strip),
             )
 
-
-def _squared_error(synthesis: Transform, x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> Tensor:
-    """Sum of squared errors in the pixels of latent rows start to stop, (B,)."""
-    scale = x.shape[2] // y.shape[2]
-    rows = slice(start * scale, stop * scale)
-    mask = None if mask is None else mask[:, :, rows]
-    return _SumOfSquares.apply(_rows(synthesis, y, start, stop), x[:, :, rows], mask)
+    def _clamped(self, y: Tensor) -> Tensor:
+        return self.synthesise(y).clamp(0, 1)
 
 
 def _rows(synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
@@ -296,23 +303,6 @@ def _rows(synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
     x_hat = synthesis(seen)
     scale = x_hat.shape[2] // seen.shape[2]
     return x_hat[:, :, (start - top) * scale : (stop - top) * scale]
-
-
-class _SumOfSquares(torch.autograd.Function):
-    """Sum of (x_hat - x)^2 where the mask is 1, (B,), in few passes over memory."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, x_hat: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-        error = x_hat - x
-        if mask is not None:
-            error *= mask
-        ctx.save_for_backward(error)
-        return error.square().sum(dim=(1, 2, 3))
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (error,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return error * (2 * gradient[:, None, None, None]), None, None
 
 
 def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:

@@ -13,7 +13,6 @@ from torch import Tensor
 from sgaplus.codec.frozen import Latents
 from sgaplus.errors import RefinementError
 from sgaplus.meter import Meter
-from sgaplus.metrics import psnr
 from sgaplus.refinement.latent_optimization import LatentOptimization
 
 Row = dict[str, Any]
@@ -73,15 +72,14 @@ class Measurements:
     def add(self, step: int, loss: Tensor) -> None:
         """Measure the latents before a step, whose method loss is known."""
         latents, measured = self.optimization.latents, self.optimization.measure()
-        true_loss = measured.bpp + self.plan.lmbda * measured.mse
+        true_loss = measured.loss(self.plan.lmbda)
         columns = {
             "method_loss": loss,
             "true_loss": true_loss,
             "bpp_y": measured.bpp_y,
             "bpp_z": measured.bpp_z,
             "bpp": measured.bpp,
-            "mse": measured.mse,
-            "psnr": psnr(measured.mse),
+            **self.codec.distortion_measure.fields(measured.distortion),
         }
         self._stop_if_not_finite(step, true_loss)
         values = {name: column.tolist() for name, column in columns.items()}

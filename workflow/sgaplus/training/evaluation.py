@@ -42,6 +42,6 @@ def evaluate(model: MeanScaleHyperprior, pictures: Sequence[Picture], lmbda: flo
     for picture in pictures:
         batch = Batch.of([as_tensor(picture.read()).to(device)])
         measured = codec.measure(batch, codec.analyse(batch.x))
-        bpp, mse = measured.bpp.item(), measured.mse
+        bpp, mse = measured.bpp.item(), measured.distortion
         total += torch.tensor(Evaluation(loss=bpp + lmbda * mse.item(), bpp=bpp, psnr=psnr(mse).item()))
     return Evaluation(*(total / len(pictures)).tolist())
