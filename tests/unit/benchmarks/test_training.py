@@ -10,7 +10,6 @@ from compressai.entropy_models import EntropyModel
 from sgaplus.benchmarks import training
 from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.benchmarks.refinement import synthesis_operations
-from sgaplus.codec.frozen import Batch
 from sgaplus.training.initialisation import fresh_model
 from sgaplus.training.recipe import Recipe
 from sgaplus.training.trainer import Trainer
@@ -80,7 +79,7 @@ def test_the_plain_loop_and_the_engine_lose_the_same(trained, codec, picture):
     image = picture(64, 128)
     model = copy.deepcopy(trained)
     loop = PlainRefinement(model, image[None], 0.01)
-    batch = Batch.of([image])
+    batch = codec.batch([image])
     measured = codec.measure(batch, codec.analyse(batch.x))
     method_loss, true_loss = loop.step(0)
     assert true_loss == pytest.approx((measured.bpp + 0.01 * measured.distortion).item(), rel=1e-4)

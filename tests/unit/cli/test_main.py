@@ -75,10 +75,11 @@ def test_photographs_become_bitstreams_and_pictures_again(photos, coded, tmp_pat
 
 
 def test_zero_steps_are_the_plain_codec(photos, coded):
-    from sgaplus.codec.frozen import Batch, Latents, as_tensor
+    from sgaplus.codec.frozen import as_tensor
+    from sgaplus.codec.latents import Latents
 
     model = nearest(bundled(), 0.01)
-    plain = model.codec.analyse(Batch.of([as_tensor(pictures.read(photos / "a.png"))]).x)
+    plain = model.codec.analyse(model.codec.batch([as_tensor(pictures.read(photos / "a.png"))]).x)
     expected = model.coder.round(Latents(plain.y[0], plain.z[0]))
     found = model.coder.decode_latents((coded / "a.sga").read_bytes())
     assert (found.y == expected.y).all()

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from sgaplus.codec import bitstream
 from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
-from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor, pad
+from sgaplus.codec.frozen import Codec, as_tensor
+from sgaplus.codec.latents import Latents
 from sgaplus.data import pictures
 from sgaplus.data.sources import Package
 from sgaplus.errors import BitstreamError, CodecError
@@ -48,7 +49,7 @@ def data(coder, latents) -> bytes:
 
 
 def latents_of(codec: Codec, image: torch.Tensor) -> Latents:
-    found = codec.analyse(Batch.of([image]).x)
+    found = codec.analyse(codec.batch([image]).x)
     return Latents(found.y[0], found.z[0])
 
 
@@ -148,7 +149,7 @@ def test_photographs_take_the_bytes_that_were_estimated(model):
     coder = Coder(codec)
     for name in ("astronaut", "chelsea", "coffee"):
         image = as_tensor(pictures.read(photograph(name)))
-        batch = Batch.of([image])
+        batch = codec.batch([image])
         latents = codec.analyse(batch.x)
         data = coder.encode(Latents(latents.y[0], latents.z[0]), image.shape[2], image.shape[1])
         estimate = codec.measure(batch, latents).bpp.item() * image.shape[1] * image.shape[2] / 8
@@ -297,7 +298,7 @@ def test_the_documented_format_is_the_code_s():
 def test_the_base_model_shows_what_its_bitstream_decodes_to(codec, photograph):
     picture = photograph(96, 80).pixels
     height, width = picture.shape[:2]
-    latents = codec.analyse(pad(as_tensor(picture))[None])
+    latents = codec.analyse(codec.batch([as_tensor(picture)]).x)
     coder = Coder(codec)
     decoded, _ = coder.decode(coder.encode(Latents(latents.y[0], latents.z[0]), width, height))
     shown = unrefined(codec, picture)

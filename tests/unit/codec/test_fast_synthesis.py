@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import pixel_shuffle
 
 from sgaplus.codec.fast_synthesis import FastHyperSynthesis, FastSynthesis, _subpixel
-from sgaplus.codec.frozen import Batch, Codec
+from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import Hyperprior
 
 
@@ -109,7 +109,7 @@ def test_in_bfloat16_a_reference_nearby_makes_it_more_precise(g_s, y):
 
 def test_a_codec_in_bfloat16_measures_and_codes_in_float32(codec, picture):
     low = Codec(codec.model, precision="bfloat16")
-    batch = Batch.of([picture(64, 128)])
+    batch = codec.batch([picture(64, 128)])
     latents = codec.analyse(batch.x)
     assert low.measure(batch, low.analyse(batch.x)) == codec.measure(batch, latents)
     assert low.distortion(batch, latents.y) != codec.distortion(batch, latents.y)
@@ -120,7 +120,7 @@ def test_a_codec_in_bfloat16_measures_and_codes_in_float32(codec, picture):
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 5e-3)])
 def test_strips_of_latents_give_the_gradient_of_the_whole(codec, picture, precision, tolerance):
     same = Codec(codec.model, precision=precision)
-    batch = Batch.of([picture(300, 100)])
+    batch = codec.batch([picture(300, 100)])
     y = codec.analyse(batch.x).y
     gradients = []
     for strip in (None, 3):

@@ -5,21 +5,23 @@ import math
 import pytest
 import torch
 
-from sgaplus.codec import frozen as codec_module
+from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.distortion import MeanSquaredError
-from sgaplus.codec.frozen import Batch, Codec, Latents, pad, padded_size
+from sgaplus.codec.frozen import Codec, pad, padded_size
+from sgaplus.codec.hyperprior import Hyperprior
+from sgaplus.codec.latents import Latents, hard_rounding, no_rounding
 
 
 @pytest.mark.parametrize(("size", "padded"), [((1, 1), (64, 64)), ((64, 128), (64, 128)), ((65, 127), (128, 128))])
 def test_padding_reaches_the_next_multiples_of_64(size, padded, picture):
     image = picture(*size)
-    assert padded_size(*size) == padded
-    assert pad(image).shape == (3, *padded)
+    assert padded_size(*size, 64) == padded
+    assert pad(image, 64).shape == (3, *padded)
 
 
 def test_padding_repeats_the_last_row_and_column(picture):
     image = picture(70, 90)
-    padded = pad(image)
+    padded = pad(image, 64)
     torch.testing.assert_close(padded[:, :70, :90], image, atol=0, rtol=0)
     assert (padded[:, 70:, :90] == image[:, -1:, :]).all()
     assert (padded[:, :70, 90:] == image[:, :, -1:]).all()
@@ -28,7 +30,7 @@ def test_padding_repeats_the_last_row_and_column(picture):
 def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trained, picture):
     """With rounding as in a bitstream, ours is CompressAI's own forward pass."""
     image = picture(128, 192)
-    batch = Batch.of([image])
+    batch = codec.batch([image])
     measured = codec.measure(batch, codec.analyse(batch.x))
     with torch.no_grad():
         out = trained(image[None])
@@ -42,7 +44,7 @@ def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trai
 def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, trained, picture):
     """The rounded latents are those of CompressAI's bitstream, and its length is about the estimate."""
     image = picture(192, 256)
-    batch = Batch.of([image])
+    batch = codec.batch([image])
     rounded = codec.round(codec.analyse(batch.x))
     coded = trained.compress(image[None])
     z_hat = trained.entropy_bottleneck.decompress(coded["strings"][1], coded["shape"])
@@ -54,22 +56,22 @@ def test_what_is_measured_is_what_compressai_codes_and_decodes(codec, trained, p
 
 def test_padding_counts_as_rate_but_not_as_pixels_or_distortion(codec, picture):
     image = picture(100, 150)
-    batch = Batch.of([image])
+    batch = codec.batch([image])
     latents = codec.analyse(batch.x)
     measured = codec.measure(batch, latents)
     rounded = codec.round(latents)
     x_hat = codec.synthesise(rounded.y).clamp(0, 1)[0, :, :100, :150]
     torch.testing.assert_close(measured.distortion[0], 255**2 * (x_hat - image).square().mean())
-    scales, means = codec.entropy_parameters(rounded.z)
-    torch.testing.assert_close(measured.bpp_y[0], codec.bits_y(rounded.y, scales, means)[0] / (100 * 150))
+    scales, means = codec.model.h_s(rounded.z).chunk(2, dim=1)
+    torch.testing.assert_close(measured.bpp_y[0], codec.model.bits_y(rounded.y, scales, means)[0] / (100 * 150))
 
 
 def test_images_of_one_padded_size_share_a_batch_without_touching_each_other(codec, picture):
     images = [picture(100, 150, 1), picture(128, 192, 2), picture(65, 129, 3)]
-    together = Batch.of(images)
+    together = codec.batch(images)
     measured = codec.measure(together, codec.analyse(together.x))
     for i, image in enumerate(images):
-        alone = Batch.of([image])
+        alone = codec.batch([image])
         single = codec.measure(alone, codec.analyse(alone.x))
         torch.testing.assert_close(measured.bpp[i], single.bpp[0], rtol=1e-4, atol=0)
         torch.testing.assert_close(measured.distortion[i], single.distortion[0], rtol=1e-4, atol=0)
@@ -77,7 +79,7 @@ def test_images_of_one_padded_size_share_a_batch_without_touching_each_other(cod
 
 @pytest.mark.parametrize("strip", [1, 3, 8, 100])
 def test_strips_change_nothing_but_the_order_of_sums(codec, picture, strip):
-    batch = Batch.of([picture(300, 100), picture(310, 128, 1)])
+    batch = codec.batch([picture(300, 100), picture(310, 128, 1)])
     whole = codec.analyse(batch.x)
     cut = codec.analyse(batch.x, strip)
     torch.testing.assert_close(cut.y, whole.y, rtol=1e-4, atol=1e-5)
@@ -92,25 +94,25 @@ def test_strips_change_nothing_but_the_order_of_sums(codec, picture, strip):
 
 
 def test_one_row_less_of_halo_would_not_do(codec, picture, monkeypatch):
-    batch = Batch.of([picture(192, 64)])
+    batch = codec.batch([picture(192, 64)])
     y = codec.analyse(batch.x).y
     exact = codec.distortion(batch, y)
-    monkeypatch.setattr(codec_module, "HALO", 0)
+    monkeypatch.setattr(Hyperprior, "halo", 0)
     assert not torch.allclose(codec.distortion(batch, y, 2), exact, rtol=1e-5)
 
 
 def test_rounding_keeps_the_offsets_of_the_bitstream(codec):
     latents = Latents(torch.randn(1, 12, 8, 8) * 4, torch.randn(1, 8, 2, 2) * 4)
     rounded = codec.round(latents)
-    steps = rounded.z - codec.medians
+    steps = rounded.z - codec.model.entropy_bottleneck.medians
     torch.testing.assert_close(steps, steps.round(), atol=1e-5, rtol=0)
-    _, means = codec.entropy_parameters(rounded.z)
+    _, means = codec.model.h_s(rounded.z).chunk(2, dim=1)
     steps = rounded.y - means
     torch.testing.assert_close(steps, steps.round(), atol=1e-5, rtol=0)
 
 
 def test_no_gradient_reaches_the_weights(codec, picture):
-    batch = Batch.of([picture(64, 64)])
+    batch = codec.batch([picture(64, 64)])
     y = codec.analyse(batch.x).y.requires_grad_()
     codec.distortion(batch, y).sum().backward()
     assert y.grad is not None
@@ -121,9 +123,43 @@ def test_estimated_bits_are_those_of_the_closed_form(codec):
     """A Gaussian of known scale, integrated over the unit interval around its mean."""
     zero = torch.zeros(1, 12, 4, 4)
     scale = 2.0
-    bits = codec.bits_y(zero, torch.full_like(zero, scale), zero)
+    bits = codec.model.bits_y(zero, torch.full_like(zero, scale), zero)
     probability = math.erf(0.5 / scale / math.sqrt(2))
     assert bits.item() == pytest.approx(-math.log2(probability) * zero.numel(), rel=1e-5)
+
+
+def test_relaxed_with_hard_rounding_are_the_latents_that_the_decoder_gets(codec, picture):
+    """But for latents midway between two integers, which the decoder's exact arithmetic can turn."""
+    latents = codec.latents_of(picture(100, 150))
+    coder = Coder(codec)
+    decoded = coder.decode_latents(coder.encode(latents, 150, 100))
+    relaxed = codec.relaxed(Latents(latents.y[None], latents.z[None]), hard_rounding)
+    torch.testing.assert_close(relaxed.latents.z[0], decoded.z)
+    assert ((relaxed.latents.y[0] - decoded.y).abs() < 2e-3).float().mean() > 0.99
+    kept = codec.relaxed(Latents(decoded.y[None], decoded.z[None]), no_rounding)
+    torch.testing.assert_close(kept.bits, relaxed.bits, rtol=1e-2, atol=0)
+
+
+def test_rounding_and_measuring_are_one_sequence(codec, picture):
+    batch = codec.batch([picture(100, 150)])
+    latents = codec.analyse(batch.x)
+    relaxed, measured = codec.relaxed(latents, hard_rounding), codec.measure(batch, latents)
+    assert codec.round(latents).y.equal(relaxed.latents.y)
+    assert measured.bpp_y.equal(relaxed.bits_y / batch.pixels)
+    assert measured.bpp_z.equal(relaxed.bits_z / batch.pixels)
+    assert measured.loss(0.01).equal(relaxed.bits / batch.pixels + 0.01 * measured.distortion)
+
+
+def test_a_model_without_a_halo_is_not_cut_into_strips(codec, picture, monkeypatch):
+    batch = codec.batch([picture(192, 64)])
+    whole = codec.analyse(batch.x)
+    monkeypatch.setattr(Hyperprior, "halo", None)
+    assert not codec.takes_strips
+    assert codec.analyse(batch.x, 2).y.equal(whole.y)
+    assert codec.distortion(batch, whole.y, 2).equal(codec.distortion(batch, whole.y))
+    coder = Coder(codec)
+    rounded = coder.round(codec.latents_of(picture(192, 64)))
+    assert coder.reconstruct(rounded, 64, 192).shape == (192, 64, 3)
 
 
 class LargestError(MeanSquaredError):
@@ -137,7 +173,7 @@ class LargestError(MeanSquaredError):
 
 
 def test_a_distortion_that_does_not_add_up_sees_whole_images(codec, picture, monkeypatch):
-    batch = Batch.of([picture(192, 64)])
+    batch = codec.batch([picture(192, 64)])
     y = codec.analyse(batch.x).y
     monkeypatch.setattr(Codec, "distortion_measure", LargestError())
     expected = (codec.synthesise(y) - batch.x).abs().max() * 255**2 / (3 * 192 * 64)

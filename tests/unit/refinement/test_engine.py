@@ -4,8 +4,9 @@ import pytest
 import torch
 from compressai.models import MeanScaleHyperprior
 
-from sgaplus.codec.frozen import Batch, Codec, Latents
+from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import Hyperprior
+from sgaplus.codec.latents import Latents
 from sgaplus.errors import RefinementError
 from sgaplus.meter import peak_memory
 from sgaplus.refinement import memory, rounding
@@ -26,7 +27,7 @@ def rows_of(outcome):
 def test_step_zero_is_the_base_model(codec, images, name):
     outcome = refine(codec, images, METHODS[name], Plan(0.01, 1))
     for (_, image), refined in zip(images, outcome, strict=True):
-        batch = Batch.of([image])
+        batch = codec.batch([image])
         base = codec.measure(batch, codec.analyse(batch.x))
         first = refined.rows[0]
         assert first["step"] == 0
@@ -82,7 +83,7 @@ def test_a_longer_run_passes_through_the_shorter_one(codec, images):
 def test_the_true_loss_is_measured_before_the_step_and_after_the_last(codec, images):
     (outcome,) = refine(codec, images[:1], SSL, Plan(0.01, 4, frozenset({1, 2, 3})))
     assert [row["step"] for row in outcome.rows] == [0, 1, 2, 3, 4]
-    batch = Batch.of([images[0][1]])
+    batch = codec.batch([images[0][1]])
     end = codec.measure(batch, Latents(outcome.latents.y[None], outcome.latents.z[None]))
     assert outcome.rows[-1]["true_loss"] == pytest.approx((end.bpp + 0.01 * end.distortion).item(), rel=1e-5)
 

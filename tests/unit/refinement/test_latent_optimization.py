@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from sgaplus.codec.frozen import Batch, Codec, Latents
+from sgaplus.codec.frozen import Codec
+from sgaplus.codec.latents import Latents
 from sgaplus.refinement import rounding
 from sgaplus.refinement.latent_optimization import method_loss, random_stream, relaxation
 from sgaplus.refinement.low_precision import SynthesisTarget
@@ -24,12 +25,12 @@ def test_method_loss_without_relaxation_is_the_codecs_own(codec, picture):
         def relax(self, v, tau, draw):
             return v
 
-    batch = Batch.of([picture(64, 64)])
+    batch = codec.batch([picture(64, 64)])
     latents = codec.analyse(batch.x)
     relax = relaxation(Exact(), 1.0, [random_stream(0, "x", torch.device("cpu"))])
     loss = method_loss(codec, SynthesisTarget(batch), latents, relax, 0.05)
-    scales, means = codec.entropy_parameters(latents.z)
-    bits = codec.bits_y(latents.y, scales, means) + codec.bits_z(latents.z)
+    scales, means = codec.model.h_s(latents.z).chunk(2, dim=1)
+    bits = codec.model.bits_y(latents.y, scales, means) + codec.model.entropy_bottleneck.bits(latents.z)
     mse = 255**2 * (codec.synthesise(latents.y) - batch.x).square().mean()
     torch.testing.assert_close(loss[0], bits[0] / 64**2 + 0.05 * mse)
 
@@ -40,7 +41,7 @@ def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
     with torch.no_grad():
         model.h_s[-1].bias[:12] += 1  # scales above their lower bound, where gradients are those of the value
     double = Codec(model)
-    batch = Batch.of([picture(64, 64).double()])
+    batch = codec.batch([picture(64, 64).double()])
     latents = double.analyse(batch.x)
     y, z = latents.y.requires_grad_(), latents.z.requires_grad_()
 
@@ -57,3 +58,15 @@ def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
             ahead = loss(y + dy * h * direction, z) if dy else loss(y, z + dz * h * direction)
             behind = loss(y - dy * h * direction, z) if dy else loss(y, z - dz * h * direction)
             assert ((ahead - behind) / (2 * h)).item() == pytest.approx((gradient * direction).sum().item(), rel=1e-3)
+
+
+def test_hyper_latents_draw_their_random_numbers_before_latents_and_each_image_its_own(codec, picture):
+    """The order of the draws decides every result."""
+    latents = codec.analyse(codec.batch([picture(64, 64), picture(64, 64, 1)]).x)
+    streams = [random_stream(0, name, torch.device("cpu")) for name in "ab"]
+    relaxed = codec.relaxed(latents, relaxation(rounding.make("uniform"), 1.0, streams)).latents
+    for i, name in enumerate("ab"):
+        stream = random_stream(0, name, torch.device("cpu"))
+        noise_z, noise_y = (torch.rand(v.shape[1:], generator=stream) - 0.5 for v in (latents.z, latents.y))
+        torch.testing.assert_close(relaxed.z[i], latents.z[i] + noise_z, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(relaxed.y[i], latents.y[i] + noise_y, rtol=1e-4, atol=1e-5)

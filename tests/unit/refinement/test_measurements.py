@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sgaplus.codec.frozen import Batch, Latents
+from sgaplus.codec.latents import Latents
 from sgaplus.refinement import rounding
 from sgaplus.refinement.engine import refine
 from sgaplus.refinement.measurements import NonFiniteLossError
@@ -31,7 +31,7 @@ def test_the_best_latents_are_kept_on_request(codec, images):
     (refined,) = refine(codec, images[:1], wild, plan)
     losses = [row["true_loss"] for row in refined.rows]
     assert min(losses) < losses[-1], "the run must get worse for this test to mean something"
-    kept = codec.measure(Batch.of([images[0][1]]), Latents(refined.latents.y[None], refined.latents.z[None]))
+    kept = codec.measure(codec.batch([images[0][1]]), Latents(refined.latents.y[None], refined.latents.z[None]))
     assert (kept.bpp + 0.01 * kept.distortion).item() == pytest.approx(min(losses), rel=1e-5)
 
 

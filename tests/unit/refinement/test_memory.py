@@ -53,3 +53,8 @@ def test_no_step_takes_more_memory_than_is_granted_without_a_trial(precision):
         for method in (SSL, Method(rounding.make("linear3"))):
             step = StepMemory(Codec(model, precision=precision))
             assert step.bytes_per_pixel(method) < memory.STEP_BYTES_BOUND * channels
+
+
+def test_a_codec_that_takes_no_strips_gets_whole_images_one_at_a_time(codec, monkeypatch):
+    monkeypatch.setattr(Hyperprior, "halo", None)
+    assert StepMemory(codec).fit(640, 640, 1000.0, 1) == (1, None)

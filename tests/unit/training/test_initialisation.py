@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sgaplus.codec.frozen import Batch, Codec
+from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import Hyperprior, save_state
 from sgaplus.errors import TrainingError
 from sgaplus.training.initialisation import fresh_model
@@ -32,7 +32,9 @@ def test_a_model_starts_from_anothers_weights(tmp_path, photographs, picture):
     second, warm = train(replace(TINY, steps=1), photographs, CPU, OPTIONS, start_from=tmp_path / "first.pth")
     assert warm[0]["loss"] < 0.9 * fresh[0]["loss"]
     codec = Codec(Hyperprior.of(second.state_dict()))
-    assert codec.measure(Batch.of([picture(64, 64)]), codec.analyse(picture(64, 64)[None])).distortion.isfinite().all()
+    assert (
+        codec.measure(codec.batch([picture(64, 64)]), codec.analyse(picture(64, 64)[None])).distortion.isfinite().all()
+    )
 
 
 def test_a_model_does_not_start_from_a_wider_one(tmp_path, photographs):

@@ -17,8 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from sgaplus.benchmarks.plain_loops import PlainRefinement
-from sgaplus.codec.frozen import Batch, Codec, Latents, as_tensor
+from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior, load_state
+from sgaplus.codec.latents import Latents
 from sgaplus.data.sources import Package
 from sgaplus.devices import name_of
 from sgaplus.meter import keep_memory, return_memory
@@ -177,7 +178,7 @@ def _take_turns(
 def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
     """Mean over pictures of one size, whose latents come in batches."""
     together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
-    return float(codec.measure(Batch.of(list(pictures)), together).loss(lmbda).mean())
+    return float(codec.measure(codec.batch(pictures), together).loss(lmbda).mean())
 
 
 def startup(device: torch.device) -> list[Row]:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from sgaplus.codec.bitstream import Coder, Header
-from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement, as_tensor
+from sgaplus.codec.frozen import Codec, Measurement, as_tensor
+from sgaplus.codec.latents import Latents, no_rounding
 from sgaplus.errors import BitstreamError, SgaplusError
 from sgaplus.metrics import psnr
 from sgaplus.paths import shipped
@@ -236,9 +237,7 @@ def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:
         latents: Rounded, without a batch dimension.
         pixels: Of the image.
     """
-    y, z = latents.y[None], latents.z[None]
-    scales, means = codec.entropy_parameters(z)
-    return (codec.bits_y(y, scales, means) + codec.bits_z(z)).item() / pixels
+    return codec.relaxed(Latents(latents.y[None], latents.z[None]), no_rounding).bits.item() / pixels
 
 
 def compress_to(
@@ -271,10 +270,10 @@ def _candidates(
     pixels: np.ndarray, models: Sequence[Model], target: Target, device: torch.device
 ) -> list[tuple[Model, float]]:
     """The nearest models and where each stands without refinement: two, or one if the target is beyond them all."""
-    batch = Batch.of([as_tensor(pixels).to(device)])
     found = []
     for model in models:
         codec = model.codec_on(device)
+        batch = codec.batch([as_tensor(pixels)])
         found.append((model, target.of(codec.measure(batch, codec.analyse(batch.x, STRIP), STRIP))))
     between = min(own for _, own in found) <= target.aim <= max(own for _, own in found)
     return sorted(found, key=lambda one: abs(one[1] - target.aim))[: 2 if between else 1]

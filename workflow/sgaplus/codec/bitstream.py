@@ -19,13 +19,17 @@ import torch
 from torch import Tensor
 
 from sgaplus.codec import entropy_coding
-from sgaplus.codec.frozen import HALO, LATENT_STRIDE, STRIDE, Codec, Latents, as_tensor, padded_size
+from sgaplus.codec.frozen import Codec, as_tensor, padded_size
+from sgaplus.codec.hyperprior import Hyperprior
+from sgaplus.codec.latents import Latents
 from sgaplus.data.pictures import MAX_PIXELS
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.metrics import PEAK
 
 MAGIC = b"SGA+"
 VERSION = 1
+STRIDE = Hyperprior.stride
+"""Of the models that this version codes, which the header holds."""
 
 HEADER = struct.Struct("<4sBBII8sIII")
 """Magic, version, stride, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
@@ -86,10 +90,11 @@ class Coder:
         if not model.identity or any(weight.dtype != torch.float32 for weight in model.parameters()):
             raise CodecError("bitstreams need a model as it was loaded, in float32.")
         self.identity = model.identity
-        self.medians = codec.medians[0].cpu()
+        self.medians = model.entropy_bottleneck.medians[0].cpu()
         self.hyper_synthesis = entropy_coding.ExactHyperSynthesis(model.h_s)
         self.synthesis = copy.deepcopy(model.g_s).cpu().double()
         self.tables = entropy_coding.tables(model.entropy_bottleneck)
+        self.stride, self.latent_stride, self.halo = model.stride, model.latent_stride, model.halo
         self.channels_y, self.channels_z = model.g_a[-1].out_channels, model.h_a[-1].out_channels
 
     def round(self, latents: Latents) -> Latents:
@@ -196,10 +201,10 @@ class Coder:
 
     def _shapes(self, width: int, height: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Shapes of the latents and of the hyper-latents."""
-        rows, columns = padded_size(height, width)
+        rows, columns = padded_size(height, width, self.stride)
         return (
-            (self.channels_y, rows // LATENT_STRIDE, columns // LATENT_STRIDE),
-            (self.channels_z, rows // STRIDE, columns // STRIDE),
+            (self.channels_y, rows // self.latent_stride, columns // self.latent_stride),
+            (self.channels_z, rows // self.stride, columns // self.stride),
         )
 
     def _channel_indexes(self, shape: tuple[int, ...]) -> Tensor:
@@ -208,17 +213,21 @@ class Coder:
 
     def _spans(self, shape: torch.Size) -> Iterator[tuple[int, int]]:
         """Latent rows cut into strips that :data:`STRIP_BYTES` hold."""
+        if self.halo is None:
+            yield 0, shape[1]
+            return
         # the third layer unfolds an input of 16 positions a latent
-        row = TAPS * LATENT_STRIDE * self.synthesis[0].out_channels * shape[2] * 8
-        rows = max(1, STRIP_BYTES // row - 2 * HALO)
+        row = TAPS * self.latent_stride * self.synthesis[0].out_channels * shape[2] * 8
+        rows = max(1, STRIP_BYTES // row - 2 * self.halo)
         for start in range(0, shape[1], rows):
             yield start, min(start + rows, shape[1])
 
     def _pixel_rows(self, y: Tensor, start: int, stop: int) -> np.ndarray:
-        top = max(0, start - HALO)
+        halo = self.halo or 0
+        top = max(0, start - halo)
         with torch.no_grad():
-            x = self.synthesis(y[None, :, top : stop + HALO].double())[0]
-        x = x[:, (start - top) * LATENT_STRIDE : (stop - top) * LATENT_STRIDE]
+            x = self.synthesis(y[None, :, top : stop + halo].double())[0]
+        x = x[:, (start - top) * self.latent_stride : (stop - top) * self.latent_stride]
         return (x.clamp(0, 1) * PEAK).round().byte().permute(1, 2, 0).numpy()
 
 

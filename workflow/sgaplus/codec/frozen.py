@@ -12,6 +12,7 @@ The network is in ``hyperprior``; here it meets images: padding, batches, strips
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,31 +26,9 @@ from torch.utils.checkpoint import checkpoint
 from sgaplus.codec.distortion import MeanSquaredError
 from sgaplus.codec.fast_synthesis import FastHyperSynthesis, FastSynthesis, Transform, pixel_unshuffled
 from sgaplus.codec.hyperprior import Hyperprior, load_state
+from sgaplus.codec.latents import Latents, Relax, Relaxed, hard_rounding
 from sgaplus.devices import fast_precision
 from sgaplus.metrics import PEAK
-
-STRIDE = 64
-"""Height and width of what the transforms see are multiples of this."""
-
-LATENT_STRIDE = 16
-"""Pixels per latent along each side."""
-
-HALO = 2
-"""Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
-latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents."""
-
-
-@dataclass
-class Latents:
-    """Latents and hyper-latents of a batch.
-
-    Attributes:
-        y: Latents, (B, M, H/16, W/16).
-        z: Hyper-latents, (B, N, H/64, W/64).
-    """
-
-    y: Tensor
-    z: Tensor
 
 
 @dataclass
@@ -57,7 +36,7 @@ class Batch:
     """Images of one padded size, measured over their own pixels.
 
     Attributes:
-        x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of :data:`STRIDE`.
+        x: Padded images in [0, 1], (B, 3, H, W), H and W multiples of the model's stride.
         pixels: Original pixels of each image, (B,).
         mask: 1 on original pixels and 0 on padding, (B, 1, H, W); None where nothing is padded.
     """
@@ -74,12 +53,12 @@ class Batch:
         return pixel_unshuffled(self.x), pixel_unshuffled(self.mask.expand_as(self.x))
 
     @classmethod
-    def of(cls, images: list[Tensor]) -> Batch:
-        """Stack images (3, h, w) in [0, 1] whose padded sizes agree.
+    def of(cls, images: Sequence[Tensor], stride: int) -> Batch:
+        """Stack images (3, h, w) in [0, 1] whose sizes agree once they are padded to multiples of a stride.
 
         Padding repeats the last row and column, at the bottom and at the right.
         """
-        x = torch.stack([pad(image) for image in images])
+        x = torch.stack([pad(image, stride) for image in images])
         pixels = torch.tensor([image.shape[1] * image.shape[2] for image in images], device=x.device)
         if all(image.shape[1:] == x.shape[2:] for image in images):
             return cls(x, pixels, None)
@@ -112,9 +91,9 @@ class Measurement:
         return self.bpp + lmbda * self.distortion
 
 
-def padded_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width after padding."""
-    return math.ceil(height / STRIDE) * STRIDE, math.ceil(width / STRIDE) * STRIDE
+def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Height and width after padding to multiples of a stride."""
+    return math.ceil(height / stride) * stride, math.ceil(width / stride) * stride
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:
@@ -122,10 +101,10 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / PEAK
 
 
-def pad(image: Tensor) -> Tensor:
-    """(3, h, w) to multiples of :data:`STRIDE`, repeating the last row and column."""
+def pad(image: Tensor, stride: int) -> Tensor:
+    """(3, h, w) to multiples of a stride, repeating the last row and column."""
     _, height, width = image.shape
-    to_height, to_width = padded_size(height, width)
+    to_height, to_width = padded_size(height, width, stride)
     return torch_pad(image[None], (0, to_width - width, 0, to_height - height), mode="replicate")[0]
 
 
@@ -135,7 +114,7 @@ class Codec:
     Args:
         model: The model; what is analysed, measured or coded uses its own precision.
         device: Where it computes; None for the CPU.
-        precision: Of what is differentiated, ``distortion`` and the gradient of ``entropy_parameters``:
+        precision: Of what is differentiated, ``distortion`` and the gradient of ``relaxed``:
             ``float32`` (the model's own), ``bfloat16`` for the layers that bear it, or ``auto`` for
             bfloat16 where the device is faster in it.
     """
@@ -176,9 +155,13 @@ class Codec:
         return self.model.g_s[-1].in_channels
 
     @property
-    def medians(self) -> Tensor:
-        """Offsets that hyper-latents are rounded around, (1, N, 1, 1)."""
-        return self.model.entropy_bottleneck.medians
+    def takes_strips(self) -> bool:
+        """Whether images may be cut into strips; if not, every ``strip`` below is taken as None."""
+        return self.model.halo is not None and self.distortion_measure.adds_up
+
+    def batch(self, pictures: Sequence[Tensor]) -> Batch:
+        """Pictures (3, h, w) in [0, 1] whose padded sizes agree, on the codec's device."""
+        return Batch.of([picture.to(self.device) for picture in pictures], self.model.stride)
 
     def analyse(self, x: Tensor, strip: int | None = None) -> Latents:
         """Continuous latents of padded images (B, 3, H, W).
@@ -189,32 +172,30 @@ class Codec:
         """
         with torch.no_grad():
             x = x.contiguous(memory_format=torch.channels_last)
-            rows = [self._analyse_rows(x, *span) for span in _spans(x.shape[2] // LATENT_STRIDE, strip)]
+            spans = self._spans(x.shape[2] // self.model.latent_stride, strip)
+            rows = [self._analyse_rows(x, *span) for span in spans]
             y = torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
             return Latents(y, self.model.h_a(y))
 
     def latents_of(self, picture: Tensor, strip: int | None = None) -> Latents:
         """Continuous latents of one picture (3, h, w) of any size, without a batch dimension; ``strip`` as above."""
-        latents = self.analyse(pad(picture)[None].to(self.device), strip)
+        latents = self.analyse(self.batch([picture]).x, strip)
         return Latents(latents.y[0], latents.z[0])
 
     def _analyse_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
-        top = max(0, start - HALO)
-        y = self.model.g_a(x[:, :, top * LATENT_STRIDE : (stop + HALO) * LATENT_STRIDE])
+        halo, stride = self.model.halo or 0, self.model.latent_stride
+        top = max(0, start - halo)
+        y = self.model.g_a(x[:, :, top * stride : (stop + halo) * stride])
         return y[:, :, start - top : stop - top]
 
-    def entropy_parameters(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Scales and means of the latents given (relaxed or rounded) hyper-latents."""
-        scales, means = self._hyper_synthesis(z).chunk(2, dim=1)
-        return scales, means
+    def relaxed(self, latents: Latents, relax: Relax) -> Relaxed:
+        """Relaxed latents and their estimated rate, differentiable: see ``Hyperprior.relaxed``."""
+        return self.model.relaxed(latents, relax, self._hyper_synthesis)
 
-    def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
-        """Estimated bits of the latents per image, (B,)."""
-        return self.model.bits_y(y, scales, means)
-
-    def bits_z(self, z: Tensor) -> Tensor:
-        """Estimated bits of the hyper-latents per image, (B,)."""
-        return self.model.entropy_bottleneck.bits(z)
+    def round(self, latents: Latents) -> Latents:
+        """The latents that a bitstream would carry."""
+        with torch.no_grad():
+            return self.relaxed(latents, hard_rounding).latents
 
     def synthesise(self, y: Tensor) -> Tensor:
         """Reconstruction of padded images, not clamped, from relaxed or rounded latents."""
@@ -235,12 +216,12 @@ class Codec:
             synthesis = partial(self._synthesis.pixel_unshuffled, reference=reference)
             return self._distortion(synthesis, *batch.pixel_unshuffled, batch.pixels, y, strip)
         synthesis = partial(self._synthesis, reference=reference)
-        return self._distortion(synthesis, batch.x, batch.mask, batch.pixels, y, None)
+        return self._distortion(synthesis, batch.x, batch.mask, batch.pixels, y, strip)
 
     def _distortion(
         self, synthesis: Transform, x: Tensor, mask: Tensor | None, pixels: Tensor, y: Tensor, strip: int | None
     ) -> Tensor:
-        spans = _spans(y.shape[2], strip)
+        spans = self._spans(y.shape[2], strip)
         if len(spans) == 1:
             total = self._total(synthesis, x, mask, y, *spans[0])
         else:
@@ -256,7 +237,7 @@ class Codec:
         scale = x.shape[2] // y.shape[2]
         rows = slice(start * scale, stop * scale)
         mask = None if mask is None else mask[:, :, rows]
-        return self.distortion_measure.total(_rows(synthesis, y, start, stop), x[:, :, rows], mask)
+        return self.distortion_measure.total(self._rows(synthesis, y, start, stop), x[:, :, rows], mask)
 
     def reference(self, y: Tensor) -> Tensor:
         """Latents (B, M, H/16, W/16) as a reference: see ``FastSynthesis.reference``."""
@@ -271,41 +252,32 @@ class Codec:
             reference: As for :meth:`distortion`, of whose reconstruction only the difference from there is taken.
         """
         fast = partial(self._synthesis, reference=reference)
-        spans = _spans(y.shape[2], strip)
-        return torch.cat([_rows(fast, y, *span) - _rows(self.synthesise, y, *span) for span in spans], dim=2)
-
-    def round(self, latents: Latents) -> Latents:
-        """What a bitstream would carry: z rounded around the medians, y around its means."""
-        with torch.no_grad():
-            z = torch.round(latents.z - self.medians) + self.medians
-            _, means = self.entropy_parameters(z)
-            return Latents(torch.round(latents.y - means) + means, z)
+        spans = self._spans(y.shape[2], strip)
+        return torch.cat([self._rows(fast, y, *span) - self._rows(self.synthesise, y, *span) for span in spans], dim=2)
 
     def measure(self, batch: Batch, latents: Latents, strip: int | None = None) -> Measurement:
         """Rate and distortion of the rounded latents, as a decoder would see them."""
         with torch.no_grad():
-            rounded = self.round(latents)
-            scales, means = self.entropy_parameters(rounded.z)
+            rounded = self.relaxed(latents, hard_rounding)
             return Measurement(
-                self.bits_y(rounded.y, scales, means) / batch.pixels,
-                self.bits_z(rounded.z) / batch.pixels,
-                self._distortion(self._clamped, batch.x, batch.mask, batch.pixels, rounded.y, strip),
+                rounded.bits_y / batch.pixels,
+                rounded.bits_z / batch.pixels,
+                self._distortion(self._clamped, batch.x, batch.mask, batch.pixels, rounded.latents.y, strip),
             )
 
     def _clamped(self, y: Tensor) -> Tensor:
         return self.synthesise(y).clamp(0, 1)
 
+    def _rows(self, synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
+        """Reconstruction in the pixels of latent rows start to stop."""
+        halo = self.model.halo or 0
+        top = max(0, start - halo)
+        seen = y[:, :, top : stop + halo]
+        x_hat = synthesis(seen)
+        scale = x_hat.shape[2] // seen.shape[2]
+        return x_hat[:, :, (start - top) * scale : (stop - top) * scale]
 
-def _rows(synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
-    """Reconstruction in the pixels of latent rows start to stop."""
-    top = max(0, start - HALO)
-    seen = y[:, :, top : stop + HALO]
-    x_hat = synthesis(seen)
-    scale = x_hat.shape[2] // seen.shape[2]
-    return x_hat[:, :, (start - top) * scale : (stop - top) * scale]
-
-
-def _spans(rows: int, strip: int | None) -> list[tuple[int, int]]:
-    """Rows cut into strips: (start, stop) pairs."""
-    strip = strip or rows
-    return [(start, min(start + strip, rows)) for start in range(0, rows, strip)]
+    def _spans(self, rows: int, strip: int | None) -> list[tuple[int, int]]:
+        """Rows cut into strips: (start, stop) pairs."""
+        size = strip if strip and self.takes_strips else rows
+        return [(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -15,11 +15,13 @@ from functools import cache
 from hashlib import blake2b, sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
+from sgaplus.codec.latents import Latents, Relax, Relaxed
 from sgaplus.errors import CodecError, MissingModelError
 from sgaplus.files import write_tensors
 
@@ -129,13 +131,21 @@ class Bottleneck(nn.Module):
 class Hyperprior(nn.Module):
     """The transforms and densities of a model with N and M channels, for inference.
 
-    Shapes are those of the ``codec`` module. Build one with :meth:`of`.
+    Shapes are those of the ``frozen`` module. Build one with :meth:`of`.
 
     Attributes:
+        stride: Height and width of the transforms' images are multiples of it, in pixels.
+        latent_stride: Pixels per latent along each side.
+        halo: Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
+            latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents. None for a model
+            whose images can't be cut into strips.
         identity: :func:`identity` of the state dict that the model is made of; empty before.
         weights_sha256: :func:`weights_sha256` of the same; empty before.
     """
 
+    stride: ClassVar[int] = 64
+    latent_stride: ClassVar[int] = 16
+    halo: ClassVar[int | None] = 2
     identity = b""
     weights_sha256 = ""
 
@@ -166,6 +176,23 @@ class Hyperprior(nn.Module):
             if isinstance(module, GDN | Bottleneck):
                 module.fold()
         return model.eval().requires_grad_(False)
+
+    def relaxed(
+        self, latents: Latents, relax: Relax, hyper_synthesis: Callable[[Tensor], Tensor] | None = None
+    ) -> Relaxed:
+        """Latents relaxed in the order of a decoder, and their estimated rate.
+
+        Hyper-latents are relaxed around their medians; of them come the means around which latents are relaxed.
+
+        Args:
+            latents: Continuous.
+            relax: Relaxes values around a centre; called for the hyper-latents, then for the latents.
+            hyper_synthesis: Computes the model's ``h_s``; None for itself.
+        """
+        z = relax(latents.z, self.entropy_bottleneck.medians)
+        scales, means = (hyper_synthesis or self.h_s)(z).chunk(2, dim=1)
+        y = relax(latents.y, means)
+        return Relaxed(Latents(y, z), self.bits_y(y, scales, means), self.entropy_bottleneck.bits(z))
 
     def bits_y(self, y: Tensor, scales: Tensor, means: Tensor) -> Tensor:
         """Estimated bits of latents per image, (B,), under a Gaussian integrated over the rounding interval."""

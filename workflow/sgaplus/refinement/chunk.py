@@ -15,7 +15,8 @@ from torch import Tensor
 from sgaplus import code_version, devices, provenance, records
 from sgaplus.codec import bitstream_archive
 from sgaplus.codec.bitstream import Coder
-from sgaplus.codec.frozen import Codec, Latents, as_tensor
+from sgaplus.codec.frozen import Codec, as_tensor
+from sgaplus.codec.latents import Latents
 from sgaplus.data.index import IndexedImage
 from sgaplus.errors import BitstreamError
 from sgaplus.refinement import rounding_source

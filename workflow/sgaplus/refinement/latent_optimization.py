@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sgaplus.codec.frozen import Batch, Codec, Latents, Measurement
+from sgaplus.codec.frozen import Codec, Measurement
+from sgaplus.codec.latents import Latents, Relax
 from sgaplus.refinement.low_precision import SynthesisTarget, corrected
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.optimizers import OPTIMIZERS
@@ -17,10 +18,6 @@ from sgaplus.refinement.rounding import Rounding
 
 CORRECT_EVERY = 50
 """Steps between updates of the low-precision correction."""
-
-
-Relax = Callable[[Tensor, Tensor], Tensor]
-"""Replaces values ``v`` by values near ``centre`` plus an integer: ``(v, centre) -> v~``, in the shape of ``v``."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class LatentOptimization:
     def __init__(self, codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan) -> None:
         self.codec, self.method, self.plan = codec, method, plan
         self.names, self.strip = sub_batch.names, sub_batch.strip
-        self.batch = Batch.of([picture.to(codec.device) for _, picture in sub_batch.images])
+        self.batch = codec.batch([picture for _, picture in sub_batch.images])
         self.target = SynthesisTarget(self.batch)
         start = codec.analyse(self.batch.x, self.strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
@@ -87,12 +84,9 @@ def method_loss(
     codec: Codec, target: SynthesisTarget, latents: Latents, relax: Relax, lmbda: float, strip: int | None = None
 ) -> Tensor:
     """Each image's bpp + lambda * distortion under relaxed rounding, (B,), differentiable in the latents."""
-    z = relax(latents.z, codec.medians)
-    scales, means = codec.entropy_parameters(z)
-    y = relax(latents.y, means)
-    bits = codec.bits_y(y, scales, means) + codec.bits_z(z)
-    bpp = bits / target.batch.pixels
-    return bpp + lmbda * codec.distortion(target.batch, y, strip, target.reference)
+    relaxed = codec.relaxed(latents, relax)
+    bpp = relaxed.bits / target.batch.pixels
+    return bpp + lmbda * codec.distortion(target.batch, relaxed.latents.y, strip, target.reference)
 
 
 def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator]) -> Relax:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sgaplus.codec.frozen import Batch, Codec, Latents
+from sgaplus.codec.frozen import Batch, Codec
+from sgaplus.codec.latents import Latents
 
 
 @dataclass(frozen=True)

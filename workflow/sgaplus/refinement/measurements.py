@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgaplus.codec.frozen import Latents
+from sgaplus.codec.latents import Latents
 from sgaplus.errors import RefinementError
 from sgaplus.meter import Meter
 from sgaplus.refinement.latent_optimization import LatentOptimization

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from sgaplus.codec.frozen import HALO, LATENT_STRIDE, Codec, padded_size
+from sgaplus.codec.frozen import Codec, padded_size
 from sgaplus.meter import peak_memory
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.method import Method, Plan
@@ -44,13 +44,13 @@ class StepMemory:
         groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
         for name, picture in images:
             _, height, width = picture.shape
-            groups.setdefault(padded_size(height, width), []).append((name, picture))
+            groups.setdefault(padded_size(height, width, self.codec.model.stride), []).append((name, picture))
         for (height, width), members in groups.items():
             count, strip = min(len(members), LARGEST_SUB_BATCH.get(self.codec.device.type, len(members))), None
             if height * width * count * STEP_BYTES_BOUND * self.codec.channels > plan.memory_bytes:
                 fitting, strip = self.fit(height, width, self.bytes_per_pixel(method), plan.memory_bytes)
                 count = min(count, fitting)
-            cut = f"strips of {strip * LATENT_STRIDE} rows" if strip else f"{count} at once"
+            cut = f"strips of {strip * self.codec.model.latent_stride} rows" if strip else f"{count} at once"
             logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
             for i in range(0, len(members), count):
                 yield SubBatch(members[i : i + count], strip)
@@ -60,13 +60,17 @@ class StepMemory:
 
         Returns:
             Images per sub-batch, and None; or, where not even one fits, 1 and the latent rows that may be
-            synthesised at once (at least 1: a budget below one strip cannot be kept).
+            synthesised at once (at least 1: a budget below one strip cannot be kept; None where the codec takes
+            no strips).
         """
         images = int(budget / (per_pixel * height * width))
         if images >= 1:
             return images, None
-        rows = int(budget / (per_pixel * width * LATENT_STRIDE))
-        return 1, max(1, rows - 2 * HALO)
+        halo = self.codec.model.halo
+        if halo is None or not self.codec.takes_strips:
+            return 1, None
+        rows = int(budget / (per_pixel * width * self.codec.model.latent_stride))
+        return 1, max(1, rows - 2 * halo)
 
     def bytes_per_pixel(self, method: Method) -> float:
         """Working memory of one step per padded pixel, measured on a trial image of :data:`TRIAL_SIDE`.

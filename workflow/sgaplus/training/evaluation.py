@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from compressai.models.google import MeanScaleHyperprior
 
-from sgaplus.codec.frozen import Batch, Codec, as_tensor
+from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.metrics import psnr
 from sgaplus.training.crops import Picture
@@ -40,7 +40,7 @@ def evaluate(model: MeanScaleHyperprior, pictures: Sequence[Picture], lmbda: flo
     codec = Codec(Hyperprior.of(model.state_dict()), device)
     total = torch.zeros(3, dtype=torch.float64)
     for picture in pictures:
-        batch = Batch.of([as_tensor(picture.read()).to(device)])
+        batch = codec.batch([as_tensor(picture.read())])
         measured = codec.measure(batch, codec.analyse(batch.x))
         bpp, mse = measured.bpp.item(), measured.distortion
         total += torch.tensor(Evaluation(loss=bpp + lmbda * mse.item(), bpp=bpp, psnr=psnr(mse).item()))

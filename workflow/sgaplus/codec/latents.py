@@ -1,0 +1,54 @@
+"""Latents of a batch, and how a value of them is relaxed or rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Relax = Callable[[Tensor, Tensor], Tensor]
+"""Replaces values ``v`` by values near ``centre`` plus an integer: ``(v, centre) -> v~``, in the shape of ``v``."""
+
+
+@dataclass
+class Latents:
+    """Latents and hyper-latents of a batch.
+
+    Attributes:
+        y: Latents, (B, M, H/16, W/16).
+        z: Hyper-latents, (B, N, H/64, W/64).
+    """
+
+    y: Tensor
+    z: Tensor
+
+
+@dataclass
+class Relaxed:
+    """Relaxed or rounded latents and their estimated rate.
+
+    Attributes:
+        latents: The values.
+        bits_y, bits_z: Estimated bits of each image's latents and hyper-latents, (B,).
+    """
+
+    latents: Latents
+    bits_y: Tensor
+    bits_z: Tensor
+
+    @property
+    def bits(self) -> Tensor:
+        """Estimated bits of each image, (B,)."""
+        return self.bits_y + self.bits_z
+
+
+def hard_rounding(v: Tensor, centre: Tensor) -> Tensor:
+    """The nearest value that a bitstream can carry."""
+    return torch.round(v - centre) + centre
+
+
+def no_rounding(v: Tensor, centre: Tensor) -> Tensor:
+    """The values as they are, for latents that are rounded already."""
+    return v
