@@ -13,6 +13,7 @@ from sgaplus import records
 from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.hyperprior import save_state
 from sgaplus.data.index import IndexedImage
+from sgaplus.refinement import memory
 from sgaplus.refinement.chunk import Chunk, Engine
 from sgaplus.refinement.kept import Result, Store
 from sgaplus.refinement.measurements import NonFiniteLossError
@@ -118,6 +119,17 @@ def test_what_is_there_is_not_computed_again(chunk, caplog):
         assert again.refine(SSL) == (first, streams)
     assert again.computed == []
     assert "low ssl, target 0.05, seed 0: done before, 2 image(s)" in caplog.text
+
+
+def test_a_job_measures_the_memory_of_a_step_once(chunk, monkeypatch):
+    trials = []
+    monkeypatch.setattr(memory, "_trial_step", lambda *arguments: trials.append(arguments))
+    work = chunk("a")
+    work.memory_bytes = 1
+    work.refine(SSL)
+    once = len(trials)
+    work.refine(replace(SSL, seed=1))
+    assert len(trials) == once > 0
 
 
 def test_an_image_is_computed_alone_where_its_companions_are_there(chunk):
