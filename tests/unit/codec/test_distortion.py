@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sgaplus.artifacts.figures import PANELS
+from sgaplus.artifacts.figures.over_steps import PANELS
 from sgaplus.codec.distortion import MeanSquaredError
 from sgaplus.records import FIELDS
 
