@@ -32,6 +32,11 @@ def test_a_models_own_settings_go_before_those_of_all():
     assert Recipe.of(MODELS["low"], TRAINING).lr == 1e-4
 
 
+def test_a_model_may_see_larger_crops_than_others():
+    own = Recipe.of({**MODELS["low"], "crop": 128, "batch_size": 2}, TRAINING)
+    assert (own.crop, own.batch_size) == (128, 2)
+
+
 def test_trunks_of_constant_and_branches_of_falling_learning_rates_fit_into_one_configuration():
     trunk = {**MODELS["low"], "lr_schedule": "constant"}
     branch = {**MODELS["high"], "lr_schedule": "cosine"}
