@@ -94,12 +94,13 @@ def _variants(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The method itself, or one variant per combination of the sweep's values."""
     own = config["methods"][method]
-    takes = (*SWEEPABLE, *rounding_source.parameters(own["rounding"]))
-    for parameter in experiment.sweep:
-        if parameter not in takes:
-            raise ConfigError(
-                f"{where}.sweep: methods.{method} has no {parameter!r} to sweep.{did_you_mean(parameter, takes)}"
-            )
+    if experiment.sweep:  # to look up the parameters of a rounding is slow, and most experiments sweep none
+        takes = (*SWEEPABLE, *rounding_source.parameters(own["rounding"]))
+        for parameter in experiment.sweep:
+            if parameter not in takes:
+                raise ConfigError(
+                    f"{where}.sweep: methods.{method} has no {parameter!r} to sweep.{did_you_mean(parameter, takes)}"
+                )
     for values in itertools.product(*experiment.sweep.values()):
         variant, settings = method, copy.deepcopy(own)
         for parameter, value in zip(experiment.sweep, values, strict=True):
