@@ -14,13 +14,14 @@ min_version("9.27.1")
 configfile: "config/config.yaml"
 
 
-# of the rules below, with --sdm apptainer
+# The software of all rules below, where Snakemake is started with --sdm apptainer.
 if "container" in config:
 
     container: config["container"]
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/wildcards.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/refine.smk"
@@ -32,7 +33,7 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
-# what `make demo` asks before it removes the lock of a run that was killed
+# Notes which machine the run is on: `make demo` removes the lock of a killed run only there.
 onstart:
     stale_lock.record_host(local=workflow.local_exec)
 
@@ -40,7 +41,7 @@ onstart:
 rule all:
     default_target: True
     input:
-        artifacts=ARTIFACTS,
+        artifacts=run_files.artifacts,
         run=rules.describe_run.output,
 
 
@@ -51,31 +52,31 @@ rule datasets:
 
 rule models:
     input:
-        MODEL_FILES,
-        TRAINING_FIGURE,
+        [layout.model(model) for model in run_files.refined_under],
+        run_files.training_curves,
 
 
 rule tables:
     input:
-        TABLE_FILES,
-        COST_FILES,
+        run_files.tables,
+        run_files.costs,
 
 
 rule figures:
     input:
-        FIGURE_FILES,
+        run_files.figures,
 
 
 rule claims:
     input:
-        CLAIM_FILES,
+        run_files.claims,
 
 
-# one target per artifact: fig2, table1, bd_kodak, ...
+# one target per experiment: fig2, table1, bd_kodak, ...
 for experiment in config["experiments"]:
 
     rule:
         name:
             plan.short_name(experiment)
         input:
-            files_of_experiment(experiment),
+            run_files.of_experiment(experiment),

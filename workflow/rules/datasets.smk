@@ -1,8 +1,9 @@
-# Data sets: published files are downloaded and unpacked into the data folder, and every data set,
+# Data sets: what others publish is downloaded and unpacked into the data folder, and every data set,
 # from there or from a folder, a glob or a package, becomes an index of images.
 
 
-# On a cluster these run where Snakemake does: the compute nodes may have no network, and the table is to be seen.
+# On a cluster these run where Snakemake does: the compute nodes may have no network, and the table of data sets
+# is printed.
 localrules:
     download,
     list_datasets,
@@ -12,9 +13,9 @@ rule download:
     output:
         file=f"{DATA}/{{file}}",
     log:
-        f"{RUN}/logs/download/{{file}}.log",
+        layout.log("download/{file}"),
     benchmark:
-        f"{RUN}/benchmarks/download/{{file}}.tsv"
+        layout.benchmark("download/{file}")
     wildcard_constraints:
         file=absent(row.key for row in MANIFEST if row.urls),
     conda:
@@ -35,9 +36,9 @@ rule unpack:
     output:
         folder=directory(f"{DATA}/{{folder}}"),
     log:
-        f"{RUN}/logs/unpack/{{folder}}.log",
+        layout.log("unpack/{folder}"),
     benchmark:
-        f"{RUN}/benchmarks/unpack/{{folder}}.tsv"
+        layout.benchmark("unpack/{folder}")
     wildcard_constraints:
         folder=absent(row.folder for row in MANIFEST if row.kind == "zip"),
     conda:
@@ -57,9 +58,9 @@ rule pack_shards:
         shards=directory(f"{DATA}/{{folder}}"),
         index=f"{DATA}/{{folder}}.csv",
     log:
-        f"{RUN}/logs/pack_shards/{{folder}}.log",
+        layout.log("pack_shards/{folder}"),
     benchmark:
-        f"{RUN}/benchmarks/pack_shards/{{folder}}.tsv"
+        layout.benchmark("pack_shards/{folder}")
     wildcard_constraints:
         folder=absent(
             (row.folder for row in MANIFEST if row.kind == "tar"), suffix=".csv"
@@ -83,11 +84,11 @@ rule index_dataset:
         files=files_of,
         parts=parts_of,
     output:
-        index=f"{RUN}/datasets/{{dataset}}.csv",
+        index=layout.index("{dataset}"),
     log:
-        f"{RUN}/logs/index_dataset/{{dataset}}.log",
+        layout.log("index_dataset/{dataset}"),
     benchmark:
-        f"{RUN}/benchmarks/index_dataset/{{dataset}}.tsv"
+        layout.benchmark("index_dataset/{dataset}")
     conda:
         ENVIRONMENT
     threads: 1
@@ -103,15 +104,22 @@ rule index_dataset:
         "../scripts/index_dataset.py"
 
 
+# The indexes of all data sets but those that nobody needs and only those who register can get.
+OPTIONAL = needed.optional(config, SOURCES, DATA)
+INDEXES = {
+    name: layout.index(name) for name in config["datasets"] if name not in OPTIONAL
+}
+
+
 rule list_datasets:
     input:
-        indexes=list(DATASET_FILES.values()),
+        indexes=list(INDEXES.values()),
     output:
-        table=f"{RUN}/datasets.csv",
+        table=layout.datasets,
     log:
-        f"{RUN}/logs/list_datasets.log",
+        layout.log("list_datasets"),
     benchmark:
-        f"{RUN}/benchmarks/list_datasets.tsv"
+        layout.benchmark("list_datasets")
     conda:
         ENVIRONMENT
     threads: 1
@@ -127,12 +135,12 @@ rule list_datasets:
         "../scripts/list_datasets.py"
 
 
-# A table of what there is also where something could not be had.
+# The table of data sets is printed also where one of them could not be had.
 onerror:
     if "datasets" in workflow.dag_settings.targets:
         print(
             inventory.table(
-                inventory.state(name, SOURCES, DATASET_FILES.get(name), DATA)
+                inventory.state(name, SOURCES, INDEXES.get(name), DATA)
                 for name in config["datasets"]
             )
         )

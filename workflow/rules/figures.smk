@@ -1,7 +1,7 @@
-# Figures, from records alone; Figure 1 from the rounding functions, and Figure 5 from bitstreams too.
+# Figures, from records alone, but for Figure 1, from the rounding functions, and Figure 5, from bitstreams too.
 
 
-# on a cluster, where Snakemake runs
+# On a cluster these run where Snakemake does.
 localrules:
     draw_figure,
     draw_qualitative,
@@ -10,111 +10,95 @@ localrules:
 
 rule draw_figure:
     input:
-        records=figure_records,
+        records=records_to_draw,
         published=PUBLISHED,
     output:
-        pdf=f"{RUN}/figures/{{figure}}.pdf",
+        pdf=layout.figure("{experiment}", "pdf"),
         png=report(
-            f"{RUN}/figures/{{figure}}.png",
+            layout.figure("{experiment}", "png"),
             category="Figures",
-            labels=lambda wildcards: {
-                "figure": config["experiments"][wildcards.figure]["title"]
-            },
+            labels=labels_of_figure,
             caption="../report/experiment.rst",
         ),
     log:
-        f"{RUN}/logs/draw_figure/{{figure}}.log",
+        layout.log("draw_figure/{experiment}"),
     benchmark:
-        f"{RUN}/benchmarks/draw_figure/{{figure}}.tsv"
+        layout.benchmark("draw_figure/{experiment}")
     wildcard_constraints:
-        figure="|".join(
-            map(re.escape, [name for name in FIGURES if name not in QUALITATIVE])
-        )
-        or "none^",
+        experiment=one_of(set(run_files.with_figure) - set(run_files.with_pictures)),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        **{
-            key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
-            for key in ("experiment", "methods")
-        },
+        experiment=entry_of,
+        methods=methods_of,
         roundings=drawn_roundings,
-        code=code_of_kind("draw_figure", "figure"),
+        code=code_of_figure,
     message:
-        "Drawing {wildcards.figure}"
+        "Drawing {wildcards.experiment}"
     script:
         "../scripts/draw_figure.py"
 
 
 rule draw_qualitative:
     input:
-        records=f"{RUN}/records/{{figure}}.parquet",
-        streams=lambda wildcards: streams_of(wildcards.figure),
-        index=lambda wildcards: (
-            f"{RUN}/datasets/{config['experiments'][wildcards.figure]['dataset']}.csv"
-        ),
-        models=lambda wildcards: expand(
-            f"{RUN}/models/{{model}}/model.pth",
-            model=config["experiments"][wildcards.figure]["models"],
-        ),
+        records=layout.records("{experiment}"),
+        streams=streams_of,
+        index=index_of_pictures,
+        models=models_of,
     output:
-        pdf=f"{RUN}/figures/{{figure}}.pdf",
+        pdf=layout.figure("{experiment}", "pdf"),
         png=report(
-            f"{RUN}/figures/{{figure}}.png",
+            layout.figure("{experiment}", "png"),
             category="Figures",
-            labels=lambda wildcards: {
-                "figure": config["experiments"][wildcards.figure]["title"]
-            },
+            labels=labels_of_figure,
             caption="../report/experiment.rst",
         ),
     log:
-        f"{RUN}/logs/draw_qualitative/{{figure}}.log",
+        layout.log("draw_qualitative/{experiment}"),
     benchmark:
-        f"{RUN}/benchmarks/draw_qualitative/{{figure}}.tsv"
+        layout.benchmark("draw_qualitative/{experiment}")
     wildcard_constraints:
-        figure="|".join(map(re.escape, QUALITATIVE)) or "none^",
+        experiment=one_of(run_files.with_pictures),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,
     params:
-        **{
-            key: lambda wildcards, key=key: experiment_of(wildcards.figure)[key]
-            for key in ("experiment", "methods")
-        },
-        code=code_of_kind("draw_qualitative", "figure"),
+        experiment=entry_of,
+        methods=methods_of,
+        code=code_of_figure,
     message:
-        "Drawing {wildcards.figure}"
+        "Drawing {wildcards.experiment}"
     script:
         "../scripts/draw_qualitative.py"
 
 
 rule draw_training:
     input:
-        metrics=expand(f"{RUN}/models/{{model}}/training.csv", model=TRAINED),
+        metrics=[layout.metrics(model) for model in run_files.trained],
     output:
-        pdf=f"{RUN}/figures/training.pdf",
+        pdf=layout.figure("training", "pdf"),
         png=report(
-            f"{RUN}/figures/training.png",
+            layout.figure("training", "png"),
             category="Models",
             labels={"model": "all", "content": "training curves"},
             caption="../report/training_curves.rst",
         ),
     log:
-        f"{RUN}/logs/draw_training.log",
+        layout.log("draw_training"),
     benchmark:
-        f"{RUN}/benchmarks/draw_training.tsv"
+        layout.benchmark("draw_training")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        models=TRAINED,
+        models=run_files.trained,
         code=code_of("draw_training"),
     message:
         "Drawing the training curves"

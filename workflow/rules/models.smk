@@ -1,10 +1,13 @@
-# Models: trained here, or brought in from a file (`path:`).
+# Models: trained here, or brought in from a file (`path:`) or an address (`url:`).
+TRAINED_HERE = {
+    name for name, entry in config["models"].items() if plan.trained_here(entry)
+}
 
-# Not said again by every job.
+# Said once, by the process that plans, and not by the jobs that it starts.
 if workflow.is_main_process:
     for note in recipe.notes(
-        f"{RUN}/models",
-        {name: config["models"][name] for name in TRAINED},
+        layout.models,
+        {name: config["models"][name] for name in run_files.trained},
         config["training"],
         code_version.of_script("train_model"),
     ):
@@ -12,30 +15,26 @@ if workflow.is_main_process:
 
 
 # A training takes days. So the code that trains is no parameter: no change of it trains a model anew.
-
-
 rule train_model:
     input:
-        index=lambda wildcards: (
-            f"{RUN}/datasets/{config['models'][wildcards.model]['dataset']}.csv"
-        ),
+        index=training_index,
         test=evaluation_index,
         start=start_of,
     output:
-        model=f"{RUN}/models/{{model}}/model.pth",
+        model=layout.model("{model}"),
         metrics=report(
-            f"{RUN}/models/{{model}}/training.csv",
+            layout.metrics("{model}"),
             category="Models",
             labels={"model": "{model}", "content": "training metrics"},
             caption="../report/training.rst",
         ),
-        card=f"{RUN}/models/{{model}}/model.json",
+        card=layout.card("{model}"),
     log:
-        f"{RUN}/logs/train_model/{{model}}.log",
+        layout.log("train_model/{model}"),
     benchmark:
-        f"{RUN}/benchmarks/train_model/{{model}}.tsv"
+        layout.benchmark("train_model/{model}")
     wildcard_constraints:
-        model=names_of_models(trained=True),
+        model=one_of(TRAINED_HERE),
     conda:
         ENVIRONMENT
     threads: config["training"]["threads"]
@@ -43,7 +42,7 @@ rule train_model:
         gpu=GPU * config["training"]["gpus"],
         mem_mb=growing(config["training"]["memory_mb"]),
     params:
-        model=lambda wildcards: config["models"][wildcards.model],
+        model=model_of,
         training=recipe_of,
         running=training_options,
     message:
@@ -60,7 +59,7 @@ PUBLISHED_WEIGHTS = {
 }
 
 
-# needs the network, which a cluster's compute nodes may not have
+# On a cluster this runs where Snakemake does: the compute nodes may have no network.
 localrules:
     download_model,
 
@@ -69,9 +68,9 @@ rule download_model:
     output:
         file=f"{DATA}/{{weights}}",
     log:
-        f"{RUN}/logs/download_model/{{weights}}.log",
+        layout.log("download_model/{weights}"),
     benchmark:
-        f"{RUN}/benchmarks/download_model/{{weights}}.tsv"
+        layout.benchmark("download_model/{weights}")
     wildcard_constraints:
         weights=absent(PUBLISHED_WEIGHTS),
     conda:
@@ -81,8 +80,8 @@ rule download_model:
         downloads=1,
         mem_mb=500,
     params:
-        url=lambda wildcards: PUBLISHED_WEIGHTS[wildcards.weights]["url"],
-        sha256=lambda wildcards: PUBLISHED_WEIGHTS[wildcards.weights].get("sha256"),
+        url=url_of_weights,
+        sha256=hash_of_weights,
     message:
         "Downloading {wildcards.weights}"
     script:
@@ -93,13 +92,13 @@ rule check_model:
     input:
         model=weights_of,
     output:
-        model=f"{RUN}/models/{{model}}/model.pth",
+        model=layout.model("{model}"),
     log:
-        f"{RUN}/logs/check_model/{{model}}.log",
+        layout.log("check_model/{model}"),
     benchmark:
-        f"{RUN}/benchmarks/check_model/{{model}}.tsv"
+        layout.benchmark("check_model/{model}")
     wildcard_constraints:
-        model=names_of_models(trained=False),
+        model=one_of(config["models"].keys() - TRAINED_HERE),
     conda:
         ENVIRONMENT
     threads: 1
@@ -115,19 +114,19 @@ rule check_model:
 
 rule bundle:
     input:
-        models=[f"{RUN}/models/{model}/model.pth" for model in config["bundle"]],
-        metrics=[f"{RUN}/models/{model}/training.csv" for model in config["bundle"]],
-        cards=[f"{RUN}/models/{model}/model.json" for model in config["bundle"]],
+        models=[layout.model(model) for model in config["bundle"]],
+        metrics=[layout.metrics(model) for model in config["bundle"]],
+        cards=[layout.card(model) for model in config["bundle"]],
         test=evaluation_index,
     output:
-        models=[f"{RUN}/bundle/{model}.pth" for model in config["bundle"]],
-        readme=f"{RUN}/bundle/README.md",
-        curve=f"{RUN}/bundle/curve.csv",
-        recipes=f"{RUN}/bundle/recipes.json",
+        models=[layout.bundle(f"{model}.pth") for model in config["bundle"]],
+        readme=layout.bundle("README.md"),
+        curve=layout.bundle("curve.csv"),
+        recipes=layout.bundle("recipes.json"),
     log:
-        f"{RUN}/logs/bundle.log",
+        layout.log("bundle"),
     benchmark:
-        f"{RUN}/benchmarks/bundle.tsv"
+        layout.benchmark("bundle")
     conda:
         ENVIRONMENT
     threads: config["training"]["threads"]

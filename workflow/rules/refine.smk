@@ -1,19 +1,17 @@
 # Refinement: one job per data set, chunk of images, model, and part of the refinements under that model.
 
-REFINED = "{dataset}/{model}/part{part}_chunk{chunk}"
-
 
 rule refine:
     input:
-        index=f"{RUN}/datasets/{{dataset}}.csv",
-        model=f"{RUN}/models/{{model}}/model.pth",
+        index=layout.index("{dataset}"),
+        model=layout.model("{model}"),
     output:
-        records=f"{RUN}/refinements/{REFINED}.parquet",
-        streams=f"{RUN}/refinements/{REFINED}.zip",
+        records=layout.refined(REFINEMENT_JOB, "parquet"),
+        streams=layout.refined(REFINEMENT_JOB, "zip"),
     log:
-        f"{RUN}/logs/refine/{REFINED}.log",
+        layout.log(f"refine/{REFINEMENT_JOB}"),
     benchmark:
-        f"{RUN}/benchmarks/refine/{REFINED}.tsv"
+        layout.benchmark(f"refine/{REFINEMENT_JOB}")
     conda:
         ENVIRONMENT
     threads: config["refinement"]["threads"]
@@ -23,7 +21,7 @@ rule refine:
     params:
         refinements=refinements_of,
         variants=variants_of,
-        model_lmbda=lambda wildcards: config["models"][wildcards.model]["lmbda"],
+        model_lmbda=lmbda_of,
         roundings=roundings_of,
         options={
             key: config["refinement"][key]
@@ -31,8 +29,8 @@ rule refine:
         },
         running=refinement_options,
         device=config["device"],
-        kept=f"{RUN}/refinements/kept",
-        failed=f"{RUN}/logs/refine/{REFINED}.failed.parquet",
+        kept=layout.kept,
+        failed=layout.log(f"refine/{REFINEMENT_JOB}", "failed.parquet"),
         code=code_of("refine"),
     message:
         "Refining {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}: {params.variants}"
@@ -40,27 +38,27 @@ rule refine:
         "../scripts/refine.py"
 
 
-# on a cluster, where Snakemake runs: seconds each, which a queue would make minutes
+# On a cluster this runs where Snakemake does: it takes seconds, and minutes in a queue.
 localrules:
     gather_records,
 
 
 rule gather_records:
     input:
-        records=lambda wildcards: records_of(wildcards.experiment),
+        records=records_of_jobs,
     output:
-        records=f"{RUN}/records/{{experiment}}.parquet",
+        records=layout.records("{experiment}"),
     log:
-        f"{RUN}/logs/gather_records/{{experiment}}.log",
+        layout.log("gather_records/{experiment}"),
     benchmark:
-        f"{RUN}/benchmarks/gather_records/{{experiment}}.tsv"
+        layout.benchmark("gather_records/{experiment}")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        selected=lambda wildcards: list(plan.refinements(config, wildcards.experiment)),
+        selected=selected_by,
         code=code_of("gather_records"),
     message:
         "Gathering the records of {wildcards.experiment}"

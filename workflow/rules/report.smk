@@ -1,7 +1,7 @@
 # What a run says about itself: its verdicts on the paper, what it cost, how it was made.
 
 
-# on a cluster, where Snakemake runs
+# On a cluster these run where Snakemake does.
 localrules:
     describe_run,
     judge_claims,
@@ -11,17 +11,17 @@ localrules:
 
 rule describe_run:
     input:
-        records=records_of(),
-        artifacts=ARTIFACTS,
+        records=run_files.records(),
+        artifacts=run_files.artifacts,
     output:
-        config=f"{RUN}/config.yaml",
-        provenance=f"{RUN}/provenance.json",
-        # included in the report's first page
-        html=f"{RUN}/provenance.html",
+        config=layout.config,
+        provenance=layout.provenance("json"),
+        # a part of the report's first page
+        html=layout.provenance("html"),
     log:
-        f"{RUN}/logs/describe_run.log",
+        layout.log("describe_run"),
     benchmark:
-        f"{RUN}/benchmarks/describe_run.tsv"
+        layout.benchmark("describe_run")
     conda:
         ENVIRONMENT
     threads: 1
@@ -37,18 +37,18 @@ rule describe_run:
 
 rule judge_claims:
     input:
-        records=expand(f"{RUN}/records/{{experiment}}.parquet", experiment=JUDGED),
-        artifacts=[artifact_of(experiment) for experiment in JUDGED],
+        records=[layout.records(experiment) for experiment in run_files.judged],
+        artifacts=[run_files.shown(experiment) for experiment in run_files.judged],
     output:
-        csv=f"{RUN}/claims.csv",
-        md=f"{RUN}/claims.md",
-        # included in the report's first page
-        html=f"{RUN}/claims.html",
-        tex=f"{RUN}/claims.tex",
+        csv=layout.claims("csv"),
+        md=layout.claims("md"),
+        # a part of the report's first page
+        html=layout.claims("html"),
+        tex=layout.claims("tex"),
     log:
-        f"{RUN}/logs/judge_claims.log",
+        layout.log("judge_claims"),
     benchmark:
-        f"{RUN}/benchmarks/judge_claims.tsv"
+        layout.benchmark("judge_claims")
     conda:
         ENVIRONMENT
     threads: 1
@@ -56,7 +56,7 @@ rule judge_claims:
         mem_mb=4000,
     params:
         claims=config["claims"],
-        experiments={name: config["experiments"][name] for name in JUDGED},
+        experiments={name: config["experiments"][name] for name in run_files.judged},
         labels={name: method["label"] for name, method in config["methods"].items()},
         code=code_of_checks,
     message:
@@ -65,31 +65,31 @@ rule judge_claims:
         "../scripts/judge_claims.py"
 
 
-# Benchmark files are no outputs, so they are found when everything else is there.
+# Snakemake takes no benchmark file for an output. So they are looked for when everything else is there.
 rule sum_up_costs:
     input:
-        artifacts=[*TABLE_FILES, *FIGURE_FILES, *TRAINING_FIGURE],
+        artifacts=[*run_files.tables, *run_files.figures, *run_files.training_curves],
     output:
-        csv=f"{RUN}/tables/run_cost.csv",
-        md=f"{RUN}/tables/run_cost.md",
+        csv=layout.table("run_cost", "csv"),
+        md=layout.table("run_cost", "md"),
         html=report(
-            f"{RUN}/tables/run_cost.html",
+            layout.table("run_cost", "html"),
             category="Tables",
             labels={"table": "What the run cost"},
             caption="../report/run_cost.rst",
         ),
-        tex=f"{RUN}/tables/run_cost.tex",
+        tex=layout.table("run_cost", "tex"),
     log:
-        f"{RUN}/logs/sum_up_costs.log",
+        layout.log("sum_up_costs"),
     benchmark:
-        f"{RUN}/benchmarks/sum_up_costs.tsv"
+        layout.benchmark("sum_up_costs")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=500,
     params:
-        benchmarks=f"{RUN}/benchmarks",
+        benchmarks=layout.benchmarks,
         code=code_of("sum_up_costs"),
     message:
         "Adding up what the run cost"
@@ -97,16 +97,17 @@ rule sum_up_costs:
         "../scripts/sum_up_costs.py"
 
 
+# Only a Snakemake of its own writes a report. The run that started it holds the folder's lock: hence --nolock.
 rule report:
     input:
-        artifacts=ARTIFACTS,
+        artifacts=run_files.artifacts,
         config=rules.describe_run.output.config,
     output:
-        html=f"{RUN}/report.html",
+        html=layout.report,
     log:
-        f"{RUN}/logs/report.log",
+        layout.log("report"),
     benchmark:
-        f"{RUN}/benchmarks/report.tsv"
+        layout.benchmark("report")
     conda:
         ENVIRONMENT
     threads: 1

@@ -1,45 +1,41 @@
 # Tables, from records alone.
 
 
-# on a cluster, where Snakemake runs
+# On a cluster this runs where Snakemake does.
 localrules:
     make_table,
 
 
 rule make_table:
     input:
-        records=f"{RUN}/records/{{table}}.parquet",
+        records=layout.records("{experiment}"),
         published=PUBLISHED,
     output:
-        csv=f"{RUN}/tables/{{table}}.csv",
-        md=f"{RUN}/tables/{{table}}.md",
+        csv=layout.table("{experiment}", "csv"),
+        md=layout.table("{experiment}", "md"),
         html=report(
-            f"{RUN}/tables/{{table}}.html",
+            layout.table("{experiment}", "html"),
             category="Tables",
-            labels=lambda wildcards: {
-                "table": config["experiments"][wildcards.table]["title"]
-            },
+            labels=labels_of_table,
             caption="../report/experiment.rst",
         ),
-        tex=f"{RUN}/tables/{{table}}.tex",
+        tex=layout.table("{experiment}", "tex"),
     log:
-        f"{RUN}/logs/make_table/{{table}}.log",
+        layout.log("make_table/{experiment}"),
     benchmark:
-        f"{RUN}/benchmarks/make_table/{{table}}.tsv"
+        layout.benchmark("make_table/{experiment}")
     wildcard_constraints:
-        table="|".join(map(re.escape, TABLES)) or "none^",
+        experiment=one_of(run_files.with_table),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        **{
-            key: lambda wildcards, key=key: experiment_of(wildcards.table)[key]
-            for key in ("experiment", "methods")
-        },
-        code=code_of_kind("make_table", "table"),
+        experiment=entry_of,
+        methods=methods_of,
+        code=code_of_table,
     message:
-        "Making table {wildcards.table}"
+        "Making table {wildcards.experiment}"
     script:
         "../scripts/make_table.py"

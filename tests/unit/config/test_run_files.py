@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+
+from sgaplus.config.references import validated
+from sgaplus.config.run_files import RunFiles, described
+from sgaplus.data.datasets import sources
+from sgaplus.errors import ImageError
+from sgaplus.refinement.task import Refinement
+
+CONFIG = yaml.safe_load("""
+run: test
+datasets:
+  photos: {path: photos, count: 5}
+  others: {path: others, count: 2}
+models:
+  low: {lmbda: 0.01, N: 8, M: 8, steps: 10, dataset: photos}
+  high: {lmbda: 0.02, path: high.pth}
+  spare: {lmbda: 0.04, N: 8, M: 8, steps: 10, dataset: photos}
+methods:
+  sga: {label: SGA, rounding: sga, tau_max: 0.5}
+  ssl: {label: SSL, rounding: ssl, parameters: {a: 2.3}}
+refinement: {images_per_job: 2, refinements_per_job: 1}
+experiments:
+  explained: {title: Rounding, figure: probabilities, methods: [sga]}
+  curves: {title: Curves, figure: loss_curves, dataset: photos, models: [low], methods: [sga, ssl], steps: [20]}
+  table: {title: Table, table: steps, dataset: others, models: [low, high], methods: [sga], steps: [10]}
+  pictures:
+    {title: Seen, figure: qualitative, dataset: others, image: a, models: [low, high], methods: [sga], steps: [10],
+     targets: [0.01, 0.02]}
+claims:
+  better: {text: It is better., source: here, check: lower_loss, experiment: curves, method: ssl, than: [sga]}
+""")
+
+
+def files(**changes) -> RunFiles:
+    """The files of the configuration, with top-level keys replaced."""
+    config = validated(copy.deepcopy(CONFIG) | changes)
+    return RunFiles(config, sources(config["datasets"], []))
+
+
+@pytest.fixture(scope="module")
+def found() -> RunFiles:
+    return files()
+
+
+def test_an_experiment_needs_the_jobs_that_do_its_refinements_on_every_chunk(found):
+    assert found.records("curves") == [
+        f"results/test/refinements/photos/low/part{part}_chunk{chunk}.parquet" for part in (0, 1) for chunk in (0, 1, 2)
+    ]
+    table = [f"results/test/refinements/others/{model}/part0_chunk0" for model in ("low", "high")]
+    assert found.records("table") == [f"{job}.parquet" for job in table]
+    assert set(found.streams("pictures")) > {f"{job}.zip" for job in table}
+
+
+def test_the_jobs_of_all_experiments_are_all_jobs_once(found):
+    together = [record for name in found.selected for record in found.records(name)]
+    assert len(found.records()) == len(set(found.records()))
+    assert set(found.records()) == set(together)
+
+
+def test_an_experiment_without_records_needs_no_job(found):
+    assert found.records("explained") == []
+
+
+def test_a_job_does_the_refinements_of_its_part(found):
+    (first,) = found.refinements_of("photos", "low", "0")
+    (second,) = found.refinements_of("photos", "low", "1")
+    assert [first.key, second.key] == found.selected["curves"]
+
+
+def test_experiments_by_what_shows_them(found):
+    assert found.with_figure == ["explained", "curves", "pictures"]
+    assert found.with_pictures == ["pictures"]
+    assert found.with_table == ["table"]
+    assert found.judged == ["curves"]
+    assert found.shown("curves") == "results/test/figures/curves.png"
+    assert found.shown("table") == "results/test/tables/table.html"
+
+
+def test_models_are_those_that_something_is_refined_under(found):
+    assert found.refined_under == ["high", "low"]
+    assert found.trained == ["low"]
+
+
+def test_the_artifacts_are_every_experiments_and_the_runs_own(found):
+    assert found.of_experiment("curves") == [f"results/test/figures/curves.{suffix}" for suffix in ("pdf", "png")]
+    assert found.of_experiment("table") == [f"results/test/tables/table.{suffix}" for suffix in ("csv", "md", "html")]
+    every = {file for name in CONFIG["experiments"] for file in found.of_experiment(name)}
+    own = {f"results/test/figures/training.{suffix}" for suffix in ("pdf", "png")}
+    own |= {
+        f"results/test/{name}.{suffix}" for name in ("claims", "tables/run_cost") for suffix in ("csv", "md", "html")
+    }
+    assert len(found.artifacts) == len(set(found.artifacts))
+    assert set(found.artifacts) == every | own
+
+
+def test_an_experiment_can_have_a_figure_and_a_table():
+    both = CONFIG["experiments"]["curves"] | {"table": "steps"}
+    found = files(experiments={"curves": both})
+    assert [file.rpartition(".")[2] for file in found.of_experiment("curves")] == ["pdf", "png", "csv", "md", "html"]
+    assert found.shown("curves") == "results/test/figures/curves.png"
+
+
+def test_without_claims_or_trainings_there_is_nothing_of_them():
+    given = {"low": {"lmbda": 0.01, "path": "low.pth"}}
+    found = files(models=CONFIG["models"] | given, claims={})
+    assert found.claims == found.training_curves == []
+
+
+def test_an_unknown_number_of_images_is_refused():
+    with pytest.raises(ImageError, match=r"datasets\.photos"):
+        files(datasets=CONFIG["datasets"] | {"photos": {"path": "photos", "min_side": 64}})
+
+
+@pytest.mark.parametrize(
+    ("target", "seed", "text"),
+    [
+        (0.01, 0, "ssl"),
+        (0.02, 0, "ssl toward 0.02"),
+        (0.01, 1, "ssl with seed 1"),
+        (0.02, 3, "ssl toward 0.02 with seed 3"),
+    ],
+)
+def test_a_message_tells_what_is_not_usual(target, seed, text):
+    assert described(Refinement("photos", "low", target, "ssl", "ssl", seed, {}), own=0.01) == text

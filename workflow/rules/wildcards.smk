@@ -1,0 +1,173 @@
+# What the wildcards of a job stand for: its inputs and parameters.
+
+# Models
+
+
+def training_index(wildcards):
+    """The index of the images that the model is trained on."""
+    return layout.index(model_of(wildcards)["dataset"])
+
+
+def evaluation_index(wildcards):
+    """The index of the images that a training is evaluated on, if any."""
+    dataset = config["training"].get("evaluate_on")
+    return layout.index(dataset) if dataset else []
+
+
+def start_of(wildcards):
+    """The model whose weights a training starts from, if any."""
+    start = model_of(wildcards).get("start_from")
+    return layout.model(start) if start else []
+
+
+def model_of(wildcards):
+    """The model's entry in the configuration."""
+    return config["models"][wildcards.model]
+
+
+def url_of_weights(wildcards):
+    """The address of published weights."""
+    return PUBLISHED_WEIGHTS[wildcards.weights]["url"]
+
+
+def hash_of_weights(wildcards):
+    """The hash that the configuration gives for published weights, if it gives one."""
+    return PUBLISHED_WEIGHTS[wildcards.weights].get("sha256")
+
+
+def recipe_of(wildcards):
+    """What decides how a model turns out, beside its own entry."""
+    return asdict(recipe.Recipe.of(model_of(wildcards), config["training"]))
+
+
+def training_options(wildcards, threads):
+    """How a training is run and watched, which changes no model.
+
+    Snakemake compares no parameter that depends on threads, so a change of these trains nothing anew.
+    """
+    watching = config["training"].keys() - recipe.Recipe.__annotations__.keys()
+    return {key: config["training"][key] for key in sorted(watching)} | {
+        "device": config["device"]
+    }
+
+
+# Refinement
+
+
+def refinements_of(wildcards):
+    """The refinements that a job does, as plain values that Snakemake can compare between runs."""
+    done = run_files.refinements_of(wildcards.dataset, wildcards.model, wildcards.part)
+    return [asdict(each) | {"record": sorted(each.record)} for each in done]
+
+
+def variants_of(wildcards):
+    """What a job does, for its message."""
+    own = lmbda_of(wildcards)
+    done = run_files.refinements_of(wildcards.dataset, wildcards.model, wildcards.part)
+    return ", ".join(described(refinement, own) for refinement in done)
+
+
+def lmbda_of(wildcards):
+    """The lambda that the model was trained for."""
+    return config["models"][wildcards.model]["lmbda"]
+
+
+def roundings_of(wildcards):
+    """The versions of the roundings that a job uses."""
+    done = refinements_of(wildcards)
+    return versions_of(each["settings"]["rounding"] for each in done)
+
+
+def refinement_options(wildcards, threads):
+    """How a refinement is run, which changes no result.
+
+    Snakemake compares no parameter that depends on threads, so a change of these refines nothing anew.
+    """
+    return {"memory_mb": config["refinement"]["memory_mb"]}
+
+
+def records_of_jobs(wildcards):
+    """The records of all jobs that do refinements of the experiment."""
+    return run_files.records(wildcards.experiment)
+
+
+def selected_by(wildcards):
+    """The keys of the experiment's refinements."""
+    return run_files.selected[wildcards.experiment]
+
+
+# Experiments
+
+
+def entry_of(wildcards):
+    """The experiment's entry in the configuration."""
+    return config["experiments"][wildcards.experiment]
+
+
+def methods_of(wildcards):
+    """The entries of the methods that the experiment names."""
+    return {name: config["methods"][name] for name in entry_of(wildcards)["methods"]}
+
+
+def labels_of_table(wildcards):
+    """What a table is called in the report."""
+    return {"table": entry_of(wildcards)["title"]}
+
+
+def labels_of_figure(wildcards):
+    """What a figure is called in the report."""
+    return {"figure": entry_of(wildcards)["title"]}
+
+
+def records_to_draw(wildcards):
+    """The records that a figure reads, if it reads any."""
+    if "dataset" in entry_of(wildcards):
+        return layout.records(wildcards.experiment)
+    return []
+
+
+def drawn_roundings(wildcards):
+    """The versions of the roundings that a figure draws itself, where it draws no records: Figure 1."""
+    if kinds.find("figure", entry_of(wildcards)["figure"]).refines:
+        return {}
+    return versions_of(method["rounding"] for method in methods_of(wildcards).values())
+
+
+def code_of_figure(wildcards):
+    """The versions of the code that draws the experiment's figure: of the script, and of the kind."""
+    kind = entry_of(wildcards)["figure"]
+    pictures = wildcards.experiment in run_files.with_pictures
+    script = "draw_qualitative" if pictures else "draw_figure"
+    return [code_of_script(script), code_of_kind("figure", kind)]
+
+
+def code_of_table(wildcards):
+    """The versions of the code that makes the experiment's table: of the script, and of the kind."""
+    return [
+        code_of_script("make_table"),
+        code_of_kind("table", entry_of(wildcards)["table"]),
+    ]
+
+
+def code_of_checks(wildcards):
+    """The versions of the code that judges claims: of the script, and of each check."""
+    checks = sorted({claim["check"] for claim in config["claims"].values()})
+    return [
+        code_of_script("judge_claims"),
+        *(code_of_kind("check", check) for check in checks),
+    ]
+
+
+def streams_of(wildcards):
+    """The bitstreams of all refinements that the experiment selects."""
+    return run_files.streams(wildcards.experiment)
+
+
+def index_of_pictures(wildcards):
+    """The index of the experiment's data set."""
+    return layout.index(entry_of(wildcards)["dataset"])
+
+
+def models_of(wildcards):
+    """The models that the experiment names, in its order."""
+    return [layout.model(model) for model in entry_of(wildcards)["models"]]

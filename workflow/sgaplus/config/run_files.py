@@ -1,0 +1,159 @@
+"""The files that a run makes, and those of them that an experiment needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from sgaplus.artifacts import kinds
+from sgaplus.config import plan
+from sgaplus.config.layout import REFINEMENT_JOB, Layout
+from sgaplus.data.datasets import Sources, count
+from sgaplus.refinement.task import Refinement
+
+OF_A_TABLE = ("csv", "md", "html", "tex")
+OF_A_FIGURE = ("pdf", "png")
+
+
+class RunFiles:
+    """The files of a run as a checked configuration asks for them, with the sources of its data sets.
+
+    Attributes:
+        config: The configuration.
+        layout: Where the files are.
+        refinements: All refinements, by key.
+        parts: The keys of the refinements that each job does, by data set, model and number of the part.
+        chunks: The number of chunks that each refined data set is cut into.
+
+    Raises:
+        ConfigError: refinements that do not fit together.
+        ImageError: the number of images of a data set is not known.
+    """
+
+    def __init__(self, config: Mapping[str, Any], sources: Sources) -> None:
+        self.config = config
+        self.layout = Layout(config["run"])
+        self.refinements = plan.refinements(config)
+        self.parts = plan.parts(config)
+        size = config["refinement"]["images_per_job"]
+        self.chunks = {
+            dataset: plan.chunks(count(sources, dataset), size)
+            for dataset in {refinement.dataset for refinement in self.refinements.values()}
+        }
+
+    def refinements_of(self, dataset: str, model: str, part: str) -> list[Refinement]:
+        """The refinements that a job does."""
+        return [self.refinements[key] for key in self.parts[dataset, model, part]]
+
+    @cached_property
+    def selected(self) -> dict[str, list[tuple[str, ...]]]:
+        """The keys of the refinements that each experiment selects."""
+        return {name: list(plan.refinements(self.config, name)) for name in self.config["experiments"]}
+
+    def records(self, experiment: str | None = None) -> list[str]:
+        """The record files of the jobs that do an experiment's refinements; without one, those of all jobs."""
+        return self._of_jobs(experiment, "parquet")
+
+    def streams(self, experiment: str) -> list[str]:
+        """The bitstreams of the jobs that do an experiment's refinements."""
+        return self._of_jobs(experiment, "zip")
+
+    def _of_jobs(self, experiment: str | None, suffix: str) -> list[str]:
+        selected = self.refinements.keys() if experiment is None else set(self.selected[experiment])
+        return [
+            self.layout.refined(REFINEMENT_JOB.format(dataset=dataset, model=model, part=part, chunk=chunk), suffix)
+            for (dataset, model, part), keys in self.parts.items()
+            if not selected.isdisjoint(keys)
+            for chunk in range(self.chunks[dataset])
+        ]
+
+    @property
+    def with_table(self) -> list[str]:
+        """The experiments that have a table."""
+        return [name for name, entry in self.config["experiments"].items() if "table" in entry]
+
+    @property
+    def with_figure(self) -> list[str]:
+        """The experiments that have a figure."""
+        return [name for name, entry in self.config["experiments"].items() if "figure" in entry]
+
+    @property
+    def with_pictures(self) -> list[str]:
+        """The experiments whose figure shows pictures, which it decodes from bitstreams."""
+        kind_of = {name: self.config["experiments"][name]["figure"] for name in self.with_figure}
+        return [name for name, kind in kind_of.items() if kinds.find("figure", kind).bitstreams]
+
+    @property
+    def judged(self) -> list[str]:
+        """The experiments that claims are about."""
+        return sorted({claim["experiment"] for claim in self.config["claims"].values()})
+
+    @property
+    def refined_under(self) -> list[str]:
+        """The models that something is refined under."""
+        return sorted({refinement.model for refinement in self.refinements.values()})
+
+    @property
+    def trained(self) -> list[str]:
+        """Those of them that are trained here."""
+        models = self.config["models"]
+        return [name for name in models if name in self.refined_under and plan.trained_here(models[name])]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of all experiments."""
+        return self._tables(self.with_table)
+
+    @property
+    def figures(self) -> list[str]:
+        """The figures of all experiments."""
+        return self._figures(self.with_figure)
+
+    @property
+    def training_curves(self) -> list[str]:
+        """The figure of all trainings, if there are any."""
+        return self._figures(["training"]) if self.trained else []
+
+    @property
+    def costs(self) -> list[str]:
+        """The table of what the run cost."""
+        return self._tables(["run_cost"])
+
+    @property
+    def claims(self) -> list[str]:
+        """The verdicts on claims, if there are any."""
+        return [self.layout.claims(suffix) for suffix in OF_A_TABLE] if self.judged else []
+
+    @property
+    def artifacts(self) -> list[str]:
+        """Everything that is shown."""
+        return [*self.tables, *self.figures, *self.training_curves, *self.claims, *self.costs]
+
+    def of_experiment(self, experiment: str) -> list[str]:
+        """The figure and the table of an experiment."""
+        figures = self._figures([experiment]) if experiment in self.with_figure else []
+        tables = self._tables([experiment]) if experiment in self.with_table else []
+        return figures + tables
+
+    def shown(self, experiment: str) -> str:
+        """The file that shows an experiment on a page: its figure or, if it has none, its table."""
+        if experiment in self.with_figure:
+            return self.layout.figure(experiment, "png")
+        return self.layout.table(experiment, "html")
+
+    def _tables(self, names: Iterable[str]) -> list[str]:
+        return [self.layout.table(name, suffix) for name in names for suffix in OF_A_TABLE]
+
+    def _figures(self, names: Iterable[str]) -> list[str]:
+        return [self.layout.figure(name, suffix) for name in names for suffix in OF_A_FIGURE]
+
+
+def described(refinement: Refinement, own: float) -> str:
+    """A refinement in a job's message: its target is told unless it is the model's own lambda, its seed unless 0."""
+    text = refinement.variant
+    if refinement.target != own:
+        text += f" toward {refinement.target:g}"
+    if refinement.seed != 0:
+        text += f" with seed {refinement.seed}"
+    return text
