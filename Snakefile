@@ -39,6 +39,7 @@ onstart:
 
 
 rule all:
+    """Make everything but the report."""
     default_target: True
     input:
         artifacts=run_files.artifacts,
@@ -46,37 +47,46 @@ rule all:
 
 
 rule datasets:
+    """Fetch, index and list all data sets."""
     input:
         rules.list_datasets.output,
 
 
 rule models:
+    """Train or fetch all models, and draw the training curves."""
     input:
         [layout.model(model) for model in run_files.refined_under],
         run_files.training_curves,
 
 
 rule tables:
+    """Make all tables."""
     input:
         run_files.tables,
         run_files.costs,
 
 
 rule figures:
+    """Draw all figures."""
     input:
         run_files.figures,
 
 
 rule claims:
+    """Judge all claims."""
     input:
         run_files.claims,
 
 
 # one target per experiment: fig2, table1, bd_kodak, ...
-for experiment in config["experiments"]:
+for experiment, entry in config["experiments"].items():
+    target = plan.short_name(experiment)
 
     rule:
         name:
-            plan.short_name(experiment)
+            target
         input:
             run_files.of_experiment(experiment),
+
+    # for `snakemake --list`; a docstring in the rule itself cannot be a variable
+    workflow.get_rule(target).docstring = entry["title"]

@@ -10,6 +10,7 @@ localrules:
 
 
 rule download:
+    """Download a file that others publish into the data folder."""
     output:
         file=f"{DATA}/{{file}}",
     log:
@@ -31,6 +32,7 @@ rule download:
 
 
 rule unpack:
+    """Unpack a downloaded zip file."""
     input:
         archive=archive_of,
     output:
@@ -54,6 +56,7 @@ rule unpack:
 
 # The archive is no input: without it the plan stands, and the job says how to get it.
 rule pack_shards:
+    """Pack the images of ImageNet's archive into shards, with an index."""
     output:
         shards=directory(f"{DATA}/{{folder}}"),
         index=f"{DATA}/{{folder}}.csv",
@@ -80,6 +83,7 @@ rule pack_shards:
 
 
 rule index_dataset:
+    """Read every image of a data set once, and write an index of them."""
     input:
         files=files_of,
         parts=parts_of,
@@ -112,6 +116,7 @@ INDEXES = {
 
 
 rule list_datasets:
+    """Write and print a table of all data sets."""
     input:
         indexes=list(INDEXES.values()),
     output:

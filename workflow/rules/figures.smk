@@ -9,6 +9,7 @@ localrules:
 
 
 rule draw_figure:
+    """Draw an experiment's figure from its records."""
     input:
         records=records_to_draw,
         published=PUBLISHED,
@@ -43,6 +44,7 @@ rule draw_figure:
 
 
 rule draw_qualitative:
+    """Draw pictures that an experiment's bitstreams decode to."""
     input:
         records=layout.records("{experiment}"),
         streams=streams_of,
@@ -78,6 +80,7 @@ rule draw_qualitative:
 
 
 rule draw_training:
+    """Draw the losses of all trainings over their steps."""
     input:
         metrics=[layout.metrics(model) for model in run_files.trained],
     output:

@@ -16,6 +16,7 @@ if workflow.is_main_process:
 
 # A training takes days. So the code that trains is no parameter: no change of it trains a model anew.
 rule train_model:
+    """Train a model."""
     input:
         index=training_index,
         test=evaluation_index,
@@ -65,6 +66,7 @@ localrules:
 
 
 rule download_model:
+    """Download the weights of a model that others publish."""
     output:
         file=f"{DATA}/{{weights}}",
     log:
@@ -89,6 +91,7 @@ rule download_model:
 
 
 rule check_model:
+    """Check a model that was trained elsewhere, and put its weights in their place."""
     input:
         model=weights_of,
     output:
@@ -113,6 +116,7 @@ rule check_model:
 
 
 rule bundle:
+    """Measure models and write them in half precision, to give them away."""
     input:
         models=[layout.model(model) for model in config["bundle"]],
         metrics=[layout.metrics(model) for model in config["bundle"]],

@@ -2,6 +2,7 @@
 
 
 rule refine:
+    """Refine a chunk of a data set's images under a model, in several ways."""
     input:
         index=layout.index("{dataset}"),
         model=layout.model("{model}"),
@@ -44,6 +45,7 @@ localrules:
 
 
 rule gather_records:
+    """Take the records that an experiment selects out of the jobs' records."""
     input:
         records=records_of_jobs,
     output:

@@ -10,6 +10,7 @@ localrules:
 
 
 rule describe_run:
+    """Save the configuration and what made the run."""
     input:
         records=run_files.records(),
         artifacts=run_files.artifacts,
@@ -36,6 +37,7 @@ rule describe_run:
 
 
 rule judge_claims:
+    """Judge the paper's claims by the run's own numbers."""
     input:
         records=[layout.records(experiment) for experiment in run_files.judged],
         artifacts=[run_files.shown(experiment) for experiment in run_files.judged],
@@ -67,6 +69,7 @@ rule judge_claims:
 
 # Snakemake takes no benchmark file for an output. So they are looked for when everything else is there.
 rule sum_up_costs:
+    """Add up what the jobs of the run cost."""
     input:
         artifacts=[*run_files.tables, *run_files.figures, *run_files.training_curves],
     output:
@@ -99,6 +102,7 @@ rule sum_up_costs:
 
 # Only a Snakemake of its own writes a report. The run that started it holds the folder's lock: hence --nolock.
 rule report:
+    """Write everything that is shown into one page, report.html."""
     input:
         artifacts=run_files.artifacts,
         config=rules.describe_run.output.config,

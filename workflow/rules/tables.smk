@@ -7,6 +7,7 @@ localrules:
 
 
 rule make_table:
+    """Make an experiment's table from its records."""
     input:
         records=layout.records("{experiment}"),
         published=PUBLISHED,
