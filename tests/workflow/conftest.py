@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from snakemake.api import SnakemakeApi
+from snakemake.rules import Rule
+from snakemake.settings.types import OutputSettings, ResourceSettings
+from snakemake.workflow import Workflow
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow")
@@ -115,6 +119,20 @@ def snakemake(offline) -> Run:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def workflow() -> Workflow:
+    """The workflow as Snakemake reads it."""
+    with SnakemakeApi(OutputSettings()) as api:
+        read = api.workflow(ResourceSettings(), snakefile=REPOSITORY / "Snakefile", workdir=REPOSITORY)
+        return read._workflow
+
+
+@pytest.fixture(scope="session")
+def rules(workflow) -> dict[str, Rule]:
+    """The rules that run something, by name; the others are targets."""
+    return {rule.name: rule for rule in workflow.rules if rule.script or rule.shellcmd}
 
 
 CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
+from itertools import product
 
 import pytest
 import yaml
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
-from .conftest import checkout
+from sgaplus.config import settings
+from sgaplus.data import images
+
+from .conftest import REPOSITORY, checkout
 
 
 @pytest.fixture(scope="module")
@@ -15,33 +23,84 @@ def clone(tmp_path_factory):
     return checkout(tmp_path_factory.mktemp("clone"))
 
 
+@pytest.fixture(scope="module")
+def paper(clone, snakemake) -> dict[str, int]:
+    """The jobs of the paper in a fresh clone, without network or data."""
+    return counts(snakemake(clone, "-n", "--quiet", "rules").stdout)
+
+
 def counts(printed: str) -> dict[str, int]:
     """Jobs by rule, from Snakemake's summary."""
     return {rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)}
 
 
-def test_a_fresh_clone_plans_the_paper_without_network_or_data(clone, snakemake):
-    jobs = counts(snakemake(clone, "-n", "--quiet", "rules").stdout)
-    assert jobs["train_model"] == 7
-    # twenty refinements a job: under the model of lambda 0.01 130 on Kodak, under each of the others 17 (eleven
-    # methods, and SSL toward six other lambdas); on Tecnick four under each
-    kodak = 7 + 6 * 1
-    tecnick = 7 * 1
-    assert jobs["refine"] == kodak + 4 * tecnick  # 24 and 100 images, 25 a job
+def configuration(*overlays: dict) -> dict:
+    """The paper's configuration with others laid over it, checked."""
+    config = load_configfile(REPOSITORY / "config/config.yaml")
+    for overlay in overlays:
+        update_config(config, overlay)
+    return settings.validated(config)
 
 
-def test_a_job_per_refinement_can_be_had(clone, snakemake):
-    (clone / "fan_out.yaml").write_text("refinement: {refinements_per_job: 1, images_per_job: 24}")
+def refinements(config: dict) -> Counter:
+    """How many refinements each data set and model has: two are one if nothing that decides the result differs."""
+    found = set()
+    for entry in config["experiments"].values():
+        if "dataset" not in entry:
+            continue
+        sweep = entry.get("sweep", {})
+        swept = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
+        for model, name, seed, changes in product(entry["models"], entry["methods"], entry["seeds"], swept):
+            method = config["methods"][name]
+            own = {key: method[key] for key in ("lr", "tau_max", "tau_rate") if key in method} | method["parameters"]
+            decided = tuple(sorted((own | changes).items()))
+            for target in entry.get("targets", [config["models"][model]["lmbda"]]):
+                found.add((entry["dataset"], model, name, seed, target, decided))
+    return Counter(key[:2] for key in found)
+
+
+def refinement_jobs(config: dict) -> int:
+    """A job for every so many images of a data set and every so many refinements of it under a model."""
+    size = config["refinement"]
+    total = 0
+    for (dataset, _), number in refinements(config).items():
+        source = config["datasets"][dataset]
+        count = source["count"] if "count" in source else len(images.find(source))
+        total += math.ceil(number / size["refinements_per_job"]) * math.ceil(count / size["images_per_job"])
+    return total
+
+
+def brought(config: dict) -> set[str]:
+    """The models that are not trained here."""
+    return {name for name, model in config["models"].items() if "path" in model}
+
+
+def test_a_fresh_clone_plans_the_paper_without_network_or_data(paper):
+    config = configuration()
+    assert not brought(config)
+    assert paper["train_model"] == len(config["models"])
+    assert paper["refine"] == refinement_jobs(config)
+
+
+def test_a_job_per_refinement_can_be_had(clone, paper, snakemake):
+    fan_out = {"refinement": {"refinements_per_job": 1, "images_per_job": 24}}
+    (clone / "fan_out.yaml").write_text(yaml.safe_dump(fan_out))
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "fan_out.yaml").stdout)
-    assert jobs["refine"] == (130 + 6 * 17) + 5 * 7 * 4
+    config = configuration(fan_out)
+    assert jobs["refine"] == refinement_jobs(config) > paper["refine"]
+    on_kodak = sum(number for (dataset, _), number in refinements(config).items() if dataset == "kodak")
+    on_tecnick = refinements(config).total() - on_kodak
+    chunks = math.ceil(config["datasets"]["tecnick"]["count"] / 24)
+    assert jobs["refine"] == on_kodak + chunks * on_tecnick  # Kodak is one chunk
 
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "config/demo.yaml").stdout)
-    assert jobs["train_model"] == 1
-    assert jobs["check_model"] == 7
-    # sixteen a job: one job per model and data set, but for the model of lambda 0.01 on the small photographs
-    assert jobs["refine"] == 7 + (6 + 5) + 7 + 1
+    config = configuration(load_configfile(REPOSITORY / "config/demo.yaml"))
+    used = {model for _, model in refinements(config)}
+    assert jobs["train_model"] == len(used - brought(config))
+    assert jobs["check_model"] == len(used & brought(config))
+    assert jobs["refine"] == refinement_jobs(config)
 
 
 def test_every_artifact_can_be_asked_for_by_name(clone, snakemake):
@@ -84,10 +143,9 @@ def test_the_default_profile_counts_one_gpu_and_one_download(clone):
     assert profile["resources"] == {"gpu": 1, "downloads": 1}
 
 
-def test_the_cluster_profile_plans_the_same_jobs_and_has_one_name_for_a_gpu(clone, snakemake):
-    plan = ("-n", "--quiet", "rules")
-    here = counts(snakemake(clone, *plan).stdout)
-    assert counts(snakemake(clone, *plan, "--workflow-profile", "profiles/slurm").stdout) == here
+def test_the_cluster_profile_plans_the_same_jobs_and_has_one_name_for_a_gpu(clone, paper, snakemake):
+    plan = ("-n", "--quiet", "rules", "--workflow-profile", "profiles/slurm")
+    assert counts(snakemake(clone, *plan).stdout) == paper
     profile = yaml.safe_load((clone / "profiles/slurm/config.yaml").read_text())
     assert "gpu" not in profile["resources"]  # a limit would count over the whole cluster
     assert profile["set-resource-scopes"] == {"gpu": "local"}
@@ -100,24 +158,18 @@ def test_the_cluster_profile_plans_the_same_jobs_and_has_one_name_for_a_gpu(clon
     assert {key: profile[key] for key in shared} == {key: here[key] for key in shared}
 
 
-def test_retries_are_the_clusters_profile_s_and_no_rule_s(clone):
+def test_retries_are_the_clusters_profile_s_and_no_rule_s(clone, rules):
     """A rule's own retries would run again inside the same allocation."""
     assert yaml.safe_load((clone / "profiles/slurm/config.yaml").read_text())["retries"] > 0
-    for path in (clone / "workflow/rules").glob("*.smk"):
-        assert not re.search(r"^    retries:", path.read_text(), re.MULTILINE), f"{path.name}: a rule has retries"
+    assert [name for name, rule in rules.items() if rule.ruleinfo.retries is not None] == []
 
 
-def test_every_rule_that_a_cluster_runs_gets_more_memory_on_a_retry(clone):
-    text = "\n".join(path.read_text() for path in (clone / "workflow/rules").glob("*.smk"))
-    local = {
-        name
-        for block in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE)
-        for name in re.findall(r"\w+", block)
-    }
-    assert {"download", "download_model", "make_table", "draw_figure"} <= local
-    for rule in re.split(r"^rule ", text, flags=re.MULTILINE)[1:]:
-        name = rule.split(":")[0]
-        assert (name in local) != ("mem_mb=growing(" in rule), f"rule {name}"
+def test_every_rule_that_a_cluster_runs_gets_more_memory_on_a_retry(workflow, rules):
+    local = workflow._localrules
+    assert {"download", "download_model", "make_table", "draw_figure"} <= local < rules.keys()
+    for name, rule in rules.items():
+        first, second = (rule.resources["mem_mb"].evaluate(None, attempt=attempt).value for attempt in (1, 2))
+        assert (second > first) == (name not in local), name
 
 
 CONDA = """#!/bin/sh
@@ -151,14 +203,19 @@ def test_jobs_can_have_their_software_from_conda_or_a_container(
     assert expected in snakemake(clone, "fig1", "-n", *demo, "--sdm", *options).stdout
 
 
-def test_every_rule_has_what_a_rule_must_have(clone):
-    """Named inputs and outputs, message, log, benchmark, threads, resources, on every rule that runs something."""
-    for path in (clone / "workflow/rules").glob("*.smk"):
-        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            name = text.split(":")[0]
-            for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "message"):
-                assert re.search(rf"^    {directive}:", text, re.MULTILINE), f"rule {name} has no {directive}"
-            for directive in ("input", "output"):
-                block = re.search(rf"^    {directive}:\n((?:        .*\n)+)", text, re.MULTILINE)
-                if block:
-                    assert re.match(r" {8}\w+=", block[1]), f"rule {name}: unnamed {directive}"
+def test_every_rule_has_what_a_rule_must_have(rules):
+    """Message, log, benchmark, software, threads, resources, and names for all its inputs, outputs and parameters."""
+    for name, rule in rules.items():
+        for directive in ("output", "log", "benchmark", "conda_env", "threads", "resources", "message"):
+            assert getattr(rule.ruleinfo, directive) is not None, f"rule {name} has no {directive}"
+        for files in (rule.ruleinfo.input, rule.ruleinfo.output):
+            assert not (files and files.paths), f"rule {name}: unnamed {files.paths}"
+        assert not (rule.ruleinfo.params and rule.ruleinfo.params[0]), f"rule {name}: unnamed parameters"
+
+
+def test_what_can_be_asked_for_is_listed_with_what_it_makes(clone, snakemake):
+    listed = snakemake(clone, "--list-rules", "--configfile", "config/demo.yaml").stdout
+    rules = re.findall(r"^(\w+)( \(.+\))?$", listed, re.MULTILINE)
+    assert {"all", "models", "report", "refine", "fig2", "trained_here"} <= {name for name, _ in rules}
+    assert [name for name, text in rules if not text] == []
+    assert ("fig2", " (Figure 2: refinement over steps)") in rules
