@@ -88,11 +88,15 @@ def test_models_are_those_that_something_is_refined_under(found):
 
 def test_the_artifacts_are_every_experiments_and_the_runs_own(found):
     assert found.of_experiment("curves") == [f"results/test/figures/curves.{suffix}" for suffix in ("pdf", "png")]
-    assert found.of_experiment("table") == [f"results/test/tables/table.{suffix}" for suffix in ("csv", "md", "html")]
+    assert found.of_experiment("table") == [
+        f"results/test/tables/table.{suffix}" for suffix in ("csv", "md", "html", "tex")
+    ]
     every = {file for name in CONFIG["experiments"] for file in found.of_experiment(name)}
     own = {f"results/test/figures/training.{suffix}" for suffix in ("pdf", "png")}
     own |= {
-        f"results/test/{name}.{suffix}" for name in ("claims", "tables/run_cost") for suffix in ("csv", "md", "html")
+        f"results/test/{name}.{suffix}"
+        for name in ("claims", "tables/run_cost")
+        for suffix in ("csv", "md", "html", "tex")
     }
     assert len(found.artifacts) == len(set(found.artifacts))
     assert set(found.artifacts) == every | own
@@ -101,7 +105,14 @@ def test_the_artifacts_are_every_experiments_and_the_runs_own(found):
 def test_an_experiment_can_have_a_figure_and_a_table():
     both = CONFIG["experiments"]["curves"] | {"table": "steps"}
     found = files(experiments={"curves": both})
-    assert [file.rpartition(".")[2] for file in found.of_experiment("curves")] == ["pdf", "png", "csv", "md", "html"]
+    assert [file.rpartition(".")[2] for file in found.of_experiment("curves")] == [
+        "pdf",
+        "png",
+        "csv",
+        "md",
+        "html",
+        "tex",
+    ]
     assert found.shown("curves") == "results/test/figures/curves.png"
 
 
