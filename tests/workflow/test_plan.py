@@ -12,8 +12,8 @@ import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-from sgaplus.config import settings
-from sgaplus.data import images
+from sgaplus.config.references import validated
+from sgaplus.data.sources import make
 
 from .conftest import REPOSITORY, checkout
 
@@ -39,7 +39,7 @@ def configuration(*overlays: dict) -> dict:
     config = load_configfile(REPOSITORY / "config/config.yaml")
     for overlay in overlays:
         update_config(config, overlay)
-    return settings.validated(config)
+    return validated(config)
 
 
 def refinements(config: dict) -> Counter:
@@ -65,7 +65,7 @@ def refinement_jobs(config: dict) -> int:
     total = 0
     for (dataset, _), number in refinements(config).items():
         source = config["datasets"][dataset]
-        count = source["count"] if "count" in source else len(images.find(source))
+        count = source["count"] if "count" in source else len(make(source).files())
         total += math.ceil(number / size["refinements_per_job"]) * math.ceil(count / size["images_per_job"])
     return total
 
