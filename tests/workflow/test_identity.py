@@ -7,16 +7,24 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from sgaplus import code_version, records
+from sgaplus.artifacts import kinds
 from sgaplus.refinement import rounding_source
 
 from .conftest import CONFIG, REPOSITORY, TINY, checkout, edited, photographs, started, write_config
 
 LIBRARY = "workflow/sgaplus"
+
+SHOWN = {"draw_figure": "fig2_true_loss", "draw_qualitative": "fig5_qualitative", "make_table": "bd_kodak"}
+"""An experiment of the paper for each rule whose code depends on it."""
+
+FAMILIES = {"draw_figure": "figure", "draw_qualitative": "figure", "make_table": "table", "judge_claims": "check"}
+"""The kinds that a script may call."""
 
 # What others made is verified by its hash, and no rule makes it again; a training takes days, and is known by its
 # recipe; a run is described by the code that describes it now.
@@ -30,7 +38,20 @@ def test_every_rule_that_can_make_a_result_anew_has_the_version_of_its_scripts_c
         code = rule.params.get("code")
         assert (code is None) == (name in WITHOUT_CODE), name
         if code:
-            assert code(None) == code_version.of_script(Path(rule.script).stem), name
+            shown = SimpleNamespace(experiment=SHOWN.get(name))
+            assert code_version.of_script(Path(rule.script).stem) in versions(code(shown)), name
+
+
+def versions(code: str | list[str]) -> list[str]:
+    """The versions that a rule's parameter holds: of its script, and of a kind where it makes one."""
+    return [code] if isinstance(code, str) else code
+
+
+def test_a_figure_or_a_table_has_the_version_of_its_kind_too(rules):
+    kinds_of = {"draw_figure": ("figure", "loss_curves"), "make_table": ("table", "bd")}
+    for name, (family, kind) in kinds_of.items():
+        shown = SimpleNamespace(experiment=SHOWN[name])
+        assert kinds.find(family, kind).code() in rules[name].params.get("code")(shown)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +65,12 @@ def called(finished) -> dict[str, set[tuple[str, str]]]:
 
 
 def covered(script: str) -> set[tuple[str, str]]:
-    """The definitions that the version of a script covers, with those of the roundings that its rule has beside it."""
+    """The definitions in the versions that a script's rule has: of the script, of roundings and of kinds."""
     names = set(code_version.reached(code_version.SCRIPTS / f"{script}.py"))
     for rounding in rounding_source.names():
         names |= set(code_version.reached(*rounding_source.find(rounding)))
+    for kind in kinds.kinds(FAMILIES[script]).values() if script in FAMILIES else ():
+        names |= set(code_version.reached(kind.file, kind.name))
     return names
 
 
@@ -132,8 +155,9 @@ def test_how_a_job_is_run_makes_nothing_anew(finished, snakemake):
 def test_a_change_of_the_arithmetic_makes_anew_what_it_touches(finished, snakemake):
     with edited(finished / LIBRARY / "analysis/rd_curves.py", "PchipInterpolator", "CubicSpline"):
         jobs = started(snakemake(finished, "-n", *CONFIG).stdout)
-    assert any(job.startswith("Making table bd_kodak") for job in jobs)
+    assert {"Making table fig4_multi_rate", "Drawing fig4_multi_rate"} <= set(jobs)
     assert not any(job.startswith(("Refining", "Training", "Reading")) for job in jobs)
+    assert not any(job.startswith("Making table bd_") for job in jobs)  # which interpolates otherwise
     with edited(
         finished / LIBRARY / "refinement/rounding.py", "return self.a * torch.logit(d)", "return torch.logit(d)"
     ):

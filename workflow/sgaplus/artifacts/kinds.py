@@ -80,9 +80,14 @@ class Kind:
         """The function that makes it; imports its module."""
         return getattr(import_module(self.module), self.name)
 
+    @property
+    def file(self) -> Path:
+        """The file that its function is in."""
+        return HERE.parents[1].joinpath(*self.module.split(".")).with_suffix(".py")
+
     def code(self) -> str:
-        """The version of the function's code, and of what it uses."""
-        return code_version.of(_file(self.module), self.name)
+        """The version of the function's code, and of the definitions that it uses."""
+        return code_version.of(self.file, self.name)
 
     def misfits(self, experiment: Experiment) -> Iterator[tuple[str, str, int]]:
         """The keys of an experiment that do not suit this kind, each with the demand in words and the number it has."""
@@ -186,10 +191,6 @@ def _read(file: Path, family: str) -> Iterator[Kind]:
                 module = f"sgaplus.artifacts.{FOLDERS[family]}.{file.stem}"
                 says = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
                 yield replace(Kind(**declaration), family=family, name=node.name, module=module, says=says)
-
-
-def _file(module: str) -> Path:
-    return HERE.parents[1].joinpath(*module.split(".")).with_suffix(".py")
 
 
 def rows(family: str) -> list[str]:
