@@ -31,8 +31,9 @@ demo: install
 	$(BIN)/snakemake report --cores $(CORES) $(DEMO)
 	@echo 'The report is results/demo/report.html'
 
+# side by side; tests that share a run of the workflow are a group, and stay together
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-slurm: install
 	$(BIN)/pytest tests/slurm

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow's jobs; before torch is loaded
+# before torch is loaded: as in the workflow's jobs, and one thread for each of the processes that share the cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))

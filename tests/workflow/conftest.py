@@ -21,6 +21,7 @@ from snakemake.settings.types import OutputSettings, ResourceSettings
 from snakemake.workflow import Workflow
 
 REPOSITORY = Path(__file__).parents[2]
+LIBRARY = "workflow/sgaplus"
 PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow")
 
 NO_NETWORK = """
@@ -112,7 +113,7 @@ def snakemake(offline) -> Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=1200,
             check=False,
         )
         assert (done.returncode == 0) == ok, done.stdout
@@ -140,7 +141,10 @@ CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, snakemake) -> Path:
-    """A checkout in which the tiny configuration has run to its end. What its scripts ran is in ``trace``."""
+    """A checkout in which the tiny configuration has run to its end. What its scripts ran is in ``trace``.
+
+    It takes minutes, and its tests change it for a while: they are one group of pytest-xdist, "tiny run".
+    """
     folder = checkout(tmp_path_factory.mktemp("tiny"))
     photographs(folder / "pictures")
     write_config(folder)

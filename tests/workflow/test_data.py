@@ -22,8 +22,11 @@ from sgaplus.data import manifest
 from sgaplus.data.index import read_index
 
 from ..server import cut, fail, serving
-from ..unit.data.test_shards import encoded, inner
+from ..unit.data.test_shards import inner
+from ..unit.making import encoded
 from .conftest import checkout, write_config
+
+pytestmark = pytest.mark.xdist_group("published data sets")
 
 CONFIG = ("--cores", "2", "--configfile", "tiny.yaml")
 DATASETS = {
