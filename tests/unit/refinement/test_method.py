@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from sgaplus.errors import ConfigError
+from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
 from sgaplus.refinement.method import Method, record_steps
 from sgaplus.refinement.rounding import Temperature
@@ -35,3 +37,10 @@ def test_the_temperature_falls_as_far_in_other_steps():
     assert other.temperature(100) == pytest.approx(method.temperature(500))
     assert other.temperature(0) == 0.9
     assert (other.rounding, other.lr) == (method.rounding, 0.4)
+
+
+def test_a_method_without_settings_is_that_of_an_entry_without_any():
+    schema = yaml.safe_load(shipped("workflow/schemas/config.schema.yaml").read_text())
+    settings = schema["properties"]["methods"]["additionalProperties"]["properties"]
+    defaults = {key: entry["default"] for key, entry in settings.items() if "default" in entry}
+    assert Method.from_settings(defaults | {"rounding": "sga"}) == Method(rounding.make("sga"))
