@@ -215,6 +215,11 @@ SWEPT = {"tau_max": [0.5, 1.0]}
             "claims.c.value: 0.7 is not in the sweep of experiments.judged.",
         ),
         (
+            {"check": "best_value", "methods": ["ssl"], "value": 1.0},
+            {"table": "sweep", "sweep": {"tau_max": [1.0]}},
+            "claims.c.experiment: experiments.judged sweeps one value, so there is nothing to compare.",
+        ),
+        (
             {"check": "less_sensitive", "method": "ssl", "than": ["sga"]},
             {},
             "claims.c.experiment: less_sensitive needs a sweep of one parameter, which experiments.judged has not.",

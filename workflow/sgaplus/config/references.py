@@ -197,6 +197,10 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
             f"{where}.experiment: {check.name} needs {demand}, which {place} has not. Name another, or leave the claim "
             f"out by `{name}: null`."
         )
+    if check.swept and any(len(values) < 2 for values in experiment.sweep.values()):
+        raise ConfigError(
+            f"{where}.experiment: {place} sweeps one value, so there is nothing to compare. Name another."
+        )
     if not check.compares(len(claim.methods)):
         raise ConfigError(f"{where}.methods: {check.name} needs {check.compared}, and has {len(claim.methods)}.")
     if "value" in check.needs and not any(claim.value in values for values in experiment.sweep.values()):
