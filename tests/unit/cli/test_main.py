@@ -16,7 +16,7 @@ from PIL import Image
 
 from sgaplus.cli import compression
 from sgaplus.cli import main as command_line
-from sgaplus.cli.compression import Compressed, Model, Settings, Target, bundled, nearest, search
+from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Settings, bundled, nearest, search
 from sgaplus.codec.hyperprior import load_state, save_state
 from sgaplus.data import pictures
 from sgaplus.data.sources import Package
@@ -296,7 +296,7 @@ def test_the_search_lands_and_is_short(slope, wanted):
         next(tries)
         return Compressed(b"", Model(Path("m")), math.exp(log_lmbda), math.exp(log_bpp), 30)
 
-    target = Target("bpp", wanted)
+    target = BitsPerPixel(wanted)
     if abs(math.log(wanted / 0.45)) > slope * math.log(100):
         pytest.skip("out of reach")
     found = search(attempt, target, math.log(0.01), math.log(0.5))
@@ -308,7 +308,7 @@ def test_what_is_out_of_reach_ends_the_search_at_a_bound():
     def attempt(log_lmbda: float) -> Compressed:
         return Compressed(b"", Model(Path("m")), math.exp(log_lmbda), 0.5, 30)
 
-    found = search(attempt, Target("bpp", 5.0), math.log(0.01), math.log(0.5))
+    found = search(attempt, BitsPerPixel(5.0), math.log(0.01), math.log(0.5))
     assert found.bpp == 0.5
 
 

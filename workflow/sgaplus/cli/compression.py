@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -146,50 +148,88 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(ABC):
     """A rate or a quality to reach.
 
+    The search for it works on a scale on which the rate or quality grows about as log(lambda); the
+    differences and the slope below are on that scale.
+
     Attributes:
-        kind: ``bpp`` (of the whole bitstream) or ``psnr`` (dB).
-        value: Above 0.
+        value: The rate or quality, above 0.
+        close: A difference that ends the search.
+        acceptable: A difference beyond which the target was not reached.
+        slope: A first guess of the change by one e-fold of lambda.
     """
 
-    kind: str
     value: float
+    close: ClassVar[float]
+    acceptable: ClassVar[float]
+    slope: ClassVar[float]
 
     @property
     def aim(self) -> float:
-        """What is searched for, on a scale on which it grows about as log(lambda)."""
+        """The target on the scale of the search."""
         return self.scale(self.value)
 
+    @abstractmethod
     def scale(self, value: float) -> float:
-        """log(bpp), or dB."""
-        return math.log(value) if self.kind == "bpp" else value
+        """A rate or quality on the scale of the search."""
 
-    def of(self, measured: Compressed | Measurement) -> float:
-        """The rate or quality of something, on that scale."""
-        if isinstance(measured, Compressed):
-            return self.scale(getattr(measured, self.kind))
-        return self.scale((measured.bpp if self.kind == "bpp" else psnr(measured.distortion)).item())
+    @abstractmethod
+    def of(self, compressed: Compressed) -> float:
+        """The rate or quality of a bitstream, on the scale of the search."""
 
-    @property
-    def close(self) -> float:
-        """A difference that ends the search: 2 %, or 0.1 dB."""
-        return 0.02 if self.kind == "bpp" else 0.1
+    @abstractmethod
+    def estimate(self, measurement: Measurement) -> float:
+        """The rate or quality that the model gives to one image's latents, on the scale of the search."""
 
-    @property
-    def acceptable(self) -> float:
-        """A difference beyond which the target was not reached: just under 5 %, or 0.5 dB."""
-        return 0.045 if self.kind == "bpp" else 0.5
+    @abstractmethod
+    def text(self, scaled: float) -> str:
+        """A value on the scale of the search, as a rate or quality with its unit."""
 
-    @property
-    def slope(self) -> float:
-        """A first guess of what one e-fold of lambda changes."""
-        return 0.2 if self.kind == "bpp" else 0.5
 
-    def text(self, value: float) -> str:
-        """A value on that scale for reading."""
-        return f"{math.exp(value):.3g} bpp" if self.kind == "bpp" else f"{value:.2f} dB"
+class BitsPerPixel(Target):
+    """A rate: bits of the whole bitstream per pixel. Its scale is log(bpp), so differences are relative."""
+
+    close, acceptable, slope = 0.02, 0.045, 0.2
+
+    def scale(self, value: float) -> float:
+        """log(bpp)."""
+        return math.log(value)
+
+    def of(self, compressed: Compressed) -> float:
+        """log(bpp) of the bitstream."""
+        return self.scale(compressed.bpp)
+
+    def estimate(self, measurement: Measurement) -> float:
+        """log(bpp) by the model's likelihoods."""
+        return self.scale(measurement.bpp.item())
+
+    def text(self, scaled: float) -> str:
+        """For example ``0.412 bpp``."""
+        return f"{math.exp(scaled):.3g} bpp"
+
+
+class Psnr(Target):
+    """A quality: the PSNR in dB, which is its scale too."""
+
+    close, acceptable, slope = 0.1, 0.5, 0.5
+
+    def scale(self, value: float) -> float:
+        """The PSNR itself, in dB."""
+        return value
+
+    def of(self, compressed: Compressed) -> float:
+        """PSNR in dB of the decoded 8-bit picture."""
+        return compressed.psnr
+
+    def estimate(self, measurement: Measurement) -> float:
+        """PSNR in dB of the reconstruction before it is rounded to 8 bits."""
+        return psnr(measurement.distortion).item()
+
+    def text(self, scaled: float) -> str:
+        """For example ``33.10 dB``."""
+        return f"{scaled:.2f} dB"
 
 
 def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings: Settings) -> Compressed:
@@ -274,7 +314,8 @@ def _candidates(
     for model in models:
         codec = model.codec_on(device)
         batch = codec.batch([as_tensor(pixels)])
-        found.append((model, target.of(codec.measure(batch, codec.analyse(batch.x, STRIP), STRIP))))
+        measurement = codec.measure(batch, codec.analyse(batch.x, STRIP), STRIP)
+        found.append((model, target.estimate(measurement)))
     between = min(own for _, own in found) <= target.aim <= max(own for _, own in found)
     return sorted(found, key=lambda one: abs(one[1] - target.aim))[: 2 if between else 1]
 

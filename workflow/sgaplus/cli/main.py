@@ -185,14 +185,15 @@ def _compressor(options: argparse.Namespace) -> Callable[[Path], Compressed]:
 
 
 def _target(options: argparse.Namespace) -> Target | None:
-    for kind in ("bpp", "psnr"):
-        value = getattr(options, f"target_{kind}")
-        if value is not None and not options.steps:
-            raise ConfigError(f"--target-{kind} is reached by refinement, so --steps must be above 0.")
-        if value is not None:
-            from sgaplus.cli.compression import Target
+    from sgaplus.cli.compression import BitsPerPixel, Psnr
 
-            return Target(kind, value)
+    kinds: dict[str, type[Target]] = {"bpp": BitsPerPixel, "psnr": Psnr}
+    for name, kind in kinds.items():
+        value = getattr(options, f"target_{name}")
+        if value is not None and not options.steps:
+            raise ConfigError(f"--target-{name} is reached by refinement, so --steps must be above 0.")
+        if value is not None:
+            return kind(value)
     return None
 
 
