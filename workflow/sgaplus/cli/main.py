@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tqdm import tqdm
 
-from sgaplus.config.references import validated
+from sgaplus.config import methods
 from sgaplus.data import pictures
 from sgaplus.errors import ConfigError, DeviceError, MissingModelError, SgaplusError, did_you_mean, with_remedy
 from sgaplus.files import replacing, size_text, write_csv
-from sgaplus.paths import shipped
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
     from sgaplus.cli.compression import Compressed, Model, Settings, Target
 
-CONFIG = shipped("config/config.yaml")
 BITSTREAM, PICTURE = ".sga", ".png"
 DEFAULT_LMBDA = 0.01
 
@@ -198,16 +196,14 @@ def _target(options: argparse.Namespace) -> Target | None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    import yaml
-
-    methods = validated(yaml.safe_load(CONFIG.read_text()))["methods"]
-    if options.method not in methods:
-        raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, methods)}")
+    entries = methods.read()
+    if options.method not in entries:
+        raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, entries)}")
     from sgaplus import devices
     from sgaplus.cli.compression import Settings
     from sgaplus.refinement.method import Method
 
-    entry = methods[options.method]
+    entry = entries[options.method]
     method = Method.from_settings(entry)
     if "steps" in entry and options.steps:
         method = method.cooling_in(options.steps, of=entry["steps"])

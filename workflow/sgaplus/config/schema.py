@@ -30,6 +30,12 @@ def load() -> dict[str, Any]:
     return schema
 
 
+def section(name: str) -> dict[str, Any]:
+    """The schema of a configuration that has one section alone."""
+    whole = load()
+    return {"properties": {name: whole["properties"][name]}, "$defs": whole["$defs"]}
+
+
 def check(instance: dict[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
     """Check an instance and fill in defaults; ``where`` is its place in the configuration."""
     errors = sorted(_Validator(schema).iter_errors(instance), key=lambda e: list(map(str, e.absolute_path)))
