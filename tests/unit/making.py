@@ -1,12 +1,14 @@
-"""Manifests, pictures and archives that tests of data are made of."""
+"""Manifests, pictures, archives and damaged bitstreams that tests are made of."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+import struct
 import tarfile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ from sgaplus.data.sources import make
 from sgaplus.errors import ImageError
 
 CONFIG = yaml.safe_load((manifest.MANIFEST.parent / "config.yaml").read_text())
+HEADER = 34
+"""Bytes of a bitstream's header, as in docs/bitstream.md; importing the codec's own constant would import torch."""
+
+PAYLOAD_AT, LATENTS_AT, CHECKSUM_AT = HEADER - 12, HEADER - 8, HEADER - 4
+"""Offsets in a bitstream of its payload's length, and of the checksums of its latents and of the file."""
 
 
 def write(path, *rows, columns=manifest.COLUMNS):
@@ -98,3 +105,14 @@ def refusal(action, *arguments, error=ImageError) -> str:
         action(*arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def repaired(data: bytes) -> bytes:
+    """A bitstream with the right length of its payload and the right checksum in its header."""
+    payload = data[HEADER:]
+    head = data[:PAYLOAD_AT] + struct.pack("<I", len(payload)) + data[LATENTS_AT:CHECKSUM_AT]
+    return head + struct.pack("<I", crc32(head + payload)) + payload
+
+
+def changed(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at + len(new) :]

@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from sgaplus.data import pictures
 from sgaplus.data.sources import Package
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.meter import peak_memory
+from tests.unit.making import LATENTS_AT, changed, repaired
 
 REPOSITORY = Path(__file__).parents[3]
 MODELS = sorted((REPOSITORY / "workflow" / "models").glob("*.pth"))
@@ -30,7 +30,6 @@ SIZE = (150, 100)
 """Width and height of the picture that most tests code."""
 
 FUZZ = settings(max_examples=200, deadline=None, database=None)
-LATENTS_AT, CHECKSUM_AT = HEADER.size - 8, HEADER.size - 4
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +54,6 @@ def latents_of(codec: Codec, image: torch.Tensor) -> Latents:
 
 def same(one: Latents, other: Latents) -> bool:
     return torch.equal(one.y, other.y) and torch.equal(one.z, other.z)
-
-
-def repaired(data: bytes) -> bytes:
-    """With the payload's length and the checksum that the content asks for."""
-    head = data[: HEADER.size - 12] + struct.pack("<I", len(data) - HEADER.size) + data[LATENTS_AT:CHECKSUM_AT]
-    payload = data[HEADER.size :]
-    return head + struct.pack("<I", crc32(head + payload)) + payload
-
-
-def changed(data: bytes, at: int, new: bytes) -> bytes:
-    return data[:at] + new + data[at + len(new) :]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (65, 129), (300, 20)])

@@ -60,6 +60,22 @@ class Model:
         """Its coder, built once."""
         return _coder(self.path)
 
+    def check(self) -> None:
+        """Load the model, to find an error early.
+
+        Raises:
+            CodecError: the file is missing or is no model.
+        """
+        self.codec_on(torch.device("cpu"))
+
+    def check_coding(self) -> None:
+        """Build the coder, to find an error early.
+
+        Raises:
+            CodecError: the file is missing or is no model, or the model can't code.
+        """
+        _coder(self.path)
+
     def codec_on(self, device: torch.device) -> Codec:
         """The model on a device, loaded once."""
         return _codec(self.path, device)
