@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from compressai.models.google import MeanScaleHyperprior
@@ -19,8 +18,7 @@ from sgaplus.codec.hyperprior import save_state
 from sgaplus.errors import TrainingError
 from sgaplus.training.loop import stop_requests, train
 from sgaplus.training.trainer import Trainer
-from tests.conftest import Photograph
-from tests.unit.training.tiny import CPU, OPTIONS, TINY, state_in, weights
+from tests.unit.training.tiny import CPU, OPTIONS, SHORT, TINY, noise, state_in, weights
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -85,16 +83,10 @@ import sys, torch
 from pathlib import Path
 from dataclasses import replace
 from sgaplus.training.loop import train
-from tests.unit.training.test_loop import SHORT, noise
-from tests.unit.training.tiny import OPTIONS
+from tests.unit.training.tiny import OPTIONS, SHORT, noise
 torch.set_num_threads(1)
 train(SHORT, noise(), [torch.device("cpu")], replace(OPTIONS, save_seconds=0, folder=Path(sys.argv[1]), workers=1))
 """
-SHORT = replace(TINY, steps=200, batch_size=2)
-
-
-def noise():
-    return [Photograph(np.random.default_rng(i).integers(0, 256, (80, 100, 3), dtype=np.uint8)) for i in range(2)]
 
 
 def test_sigterm_saves_the_state_and_the_training_goes_on_to_the_same_end(tmp_path):
