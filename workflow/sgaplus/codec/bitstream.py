@@ -1,7 +1,7 @@
 """One image as a file: the container of its latents, entropy coded. docs/bitstream.md describes the format.
 
-Encoding rounds latents around the entropy parameters of the ``entropy`` module, which every decoder
-computes alike. What is decoded is checked: a decoder that disagrees with its encoder says so.
+Encoding rounds latents around the entropy parameters of ``entropy_coding``, which every decoder
+computes alike. The decoder checks the decoded latents: if it disagrees with the encoder, it says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sgaplus.metrics import PEAK
 MAGIC = b"SGA+"
 VERSION = 1
 STRIDE = Hyperprior.stride
-"""Of the models that this version codes, which the header holds."""
+"""Stride in pixels of the models that this version codes; the header holds it."""
 
 HEADER = struct.Struct("<4sBBII8sIII")
 """Magic, version, stride, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
@@ -38,19 +38,20 @@ CHECKSUM = struct.Struct("<I")
 LENGTH = struct.Struct("<I")
 
 STRIP_BYTES = 2**29
-"""Working memory of the synthesis of a strip, about."""
+"""About the working memory of the synthesis of one strip."""
 
 TAPS = 25
+"""Taps of a 5x5 kernel."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a bitstream says of itself.
+    """The header of a bitstream.
 
     Attributes:
         width, height: Pixels of the image.
         model: Identity of the model that decodes it, 8 bytes (``hyperprior.identity``).
-        payload: Bytes after the header.
+        payload: Number of bytes after the header.
         latents: CRC-32 of the decoded latents.
     """
 
@@ -101,7 +102,7 @@ class Coder:
         """The latents that a decoder gets, float32 on the CPU: as ``Codec.round``, around this coder's means.
 
         Args:
-            latents: Of one image, without a batch dimension, in any precision and on any device:
+            latents: The latents of one image, without a batch dimension, in any precision and on any device:
                 (M, H/16, W/16) and (N, H/64, W/64).
 
         Raises:
@@ -139,7 +140,7 @@ class Coder:
 
         Args:
             data: A whole bitstream.
-            label: What errors call it.
+            label: The bitstream's name in errors.
 
         Raises:
             BitstreamError: it is damaged, of another model, or of a newer format.
@@ -179,7 +180,7 @@ class Coder:
         return np.concatenate(rows)[:height, :width]
 
     def _round(self, latents: Latents) -> tuple[Latents, Latents, Tensor]:
-        """The rounded latents, their integer symbols, and which Gaussian each of the latents has."""
+        """The rounded latents, their integer symbols, and the index of each latent's Gaussian."""
         y, z = latents.y.detach().cpu().float(), latents.z.detach().cpu().float()
         symbols_z = _symbols(z - self.medians)
         rounded_z = symbols_z + self.medians
@@ -208,15 +209,15 @@ class Coder:
         )
 
     def _channel_indexes(self, shape: tuple[int, ...]) -> Tensor:
-        """Which table each of the hyper-latents has."""
+        """The index of each hyper-latent's table."""
         return torch.arange(entropy_coding.SCALES, entropy_coding.SCALES + shape[0])[:, None, None].expand(shape)
 
     def _spans(self, shape: torch.Size) -> Iterator[tuple[int, int]]:
-        """Latent rows cut into strips that :data:`STRIP_BYTES` hold."""
+        """Latent rows cut into strips whose synthesis fits into :data:`STRIP_BYTES`."""
         if self.halo is None:
             yield 0, shape[1]
             return
-        # the third layer unfolds an input of 16 positions a latent
+        # the third convolution has the largest unfolded input: 16 positions for each latent
         row = TAPS * self.latent_stride * self.synthesis[0].out_channels * shape[2] * 8
         rows = max(1, STRIP_BYTES // row - 2 * self.halo)
         for start in range(0, shape[1], rows):
@@ -232,7 +233,7 @@ class Coder:
 
 
 def read(path: str | Path) -> bytes:
-    """A bitstream's bytes, of which the header is sound and the checksum right.
+    """The bytes of a bitstream file, after a check of its header and its checksum.
 
     Raises:
         BitstreamError: missing, damaged, of a newer format, or no bitstream.
@@ -241,17 +242,17 @@ def read(path: str | Path) -> bytes:
         raise BitstreamError(f"{path}: no such file. Correct the path.")
     with open(path, "rb") as file:
         head = file.read(HEADER.size)
-        data = head + file.read(_parse(head, path).payload + 1)  # one more shows that there is more
+        data = head + file.read(_parse(head, path).payload + 1)  # one byte more tells whether the file is too long
     read_header(data, path)
     return data
 
 
 def read_header(data: bytes, label: str | Path = "bitstream") -> Header:
-    """The header of a whole bitstream, after the check that nothing in it was changed.
+    """The header of a whole bitstream, after a check of its length and its checksum.
 
     Args:
         data: The bitstream.
-        label: What errors call it.
+        label: The bitstream's name in errors.
 
     Raises:
         BitstreamError: damaged, of a newer format, or no bitstream.
@@ -273,7 +274,7 @@ def read_header(data: bytes, label: str | Path = "bitstream") -> Header:
 
 
 def _parse(data: bytes, label: str | Path) -> Header:
-    """The header's fields, as far as they can be trusted without the rest."""
+    """The header's fields, checked as far as they can be without the payload."""
     if data[: len(MAGIC)] != MAGIC:
         raise BitstreamError(f"{label}: no bitstream of sgaplus, which begins with {MAGIC.decode()}. Correct the path.")
     if len(data) > len(MAGIC) and data[len(MAGIC)] > VERSION:
@@ -291,7 +292,7 @@ def _parse(data: bytes, label: str | Path) -> Header:
 
 
 def _blocks(payload: memoryview) -> Iterator[bytes]:
-    """The blocks of a payload: each its length, then so many bytes."""
+    """The blocks of a payload. Each is stored as its length, then that many bytes."""
     at = 0
     while at < len(payload):
         start = at + LENGTH.size
@@ -318,7 +319,7 @@ def _checksum(latents: Latents) -> int:
 
 
 def unrefined(codec: Codec, picture: np.ndarray) -> np.ndarray:
-    """The image that the bitstream of a picture's own latents decodes to, both uint8 (height, width, 3)."""
+    """The image decoded from the bitstream of a picture's unrefined latents; both are uint8 (height, width, 3)."""
     height, width = picture.shape[:2]
     coder = Coder(codec)
     return coder.reconstruct(coder.round(codec.latents_of(as_tensor(picture))), width, height)

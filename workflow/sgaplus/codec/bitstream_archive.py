@@ -9,11 +9,11 @@ from pathlib import Path
 from sgaplus.files import replacing
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Date of every member, the earliest that zip files know: the same bitstreams give the same file."""
+"""Date of every member, the earliest that zip files know, so that equal bitstreams make equal files."""
 
 
 def name_of(target: float, variant: str, seed: int, image: str) -> str:
-    """Where an archive has the bitstream of an image, by the refinement that it came from."""
+    """The name of an image's bitstream in an archive, from the refinement that made it."""
     return f"target{target:g}/{variant}/seed{seed}/{image}.sga"
 
 
@@ -25,10 +25,10 @@ def write(streams: Mapping[str, bytes], path: str | Path) -> None:
 
 
 def find(name: str, paths: Iterable[str | Path]) -> bytes:
-    """A bitstream by its name, in whichever of these files it is.
+    """The bitstream of this name in the first of these archives that has it.
 
     Raises:
-        KeyError: it is in none of them.
+        KeyError: none of the archives has it.
     """
     for path in paths:
         with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""Classical image codecs, as Pillow has them: what a learned codec is measured against."""
+"""Classical image codecs, as Pillow has them. Learned codecs are compared with them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JPEG2000_RATIOS = (400, 240, 160, 120, 90, 70, 55, 45, 36, 30, 25, 20, 16, 12, 9
 """Compression ratios against 24 bits per pixel."""
 
 JPEG2000_OPTIONS = (("irreversible", True), ("mct", 1))
-"""The lossy wavelet, on decorrelated colours (which Pillow leaves out by default, at a cost of 4 dB)."""
+"""The lossy wavelet, on decorrelated colours. By default Pillow does not decorrelate them, at a cost of 4 dB."""
 
 SETTINGS = (
     *(
@@ -60,5 +60,5 @@ def curves(pictures: Iterable[np.ndarray], settings: Sequence[Setting] = SETTING
 
 
 def psnr_at(curve: np.ndarray, bpp: float) -> float:
-    """PSNR of a curve at a rate, linear in between; not a number outside."""
+    """PSNR in dB of a curve (points, 2) at a rate, by linear interpolation; NaN outside the curve's rates."""
     return float(np.interp(bpp, curve[:, 0], curve[:, 1], left=np.nan, right=np.nan))

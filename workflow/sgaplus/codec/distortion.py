@@ -15,11 +15,11 @@ class MeanSquaredError:
     """255^2 * mean((x - x^)^2) over the original pixels of an image: the paper's distortion.
 
     Attributes:
-        name: Field of the records that holds it.
-        quality: Field of the records that holds the quality in dB.
+        name: Name of the distortion's field in the records.
+        quality: Name of the field in the records with the quality in dB.
         label: The quality's name on axes.
-        adds_up: It is a sum over pixels in any order, so that an image may be compared in strips, and
-            pixel-unshuffled.
+        adds_up: Whether the distortion is a sum over pixels in any order. Then an image may be compared in strips,
+            and pixel-unshuffled.
     """
 
     name = "mse"

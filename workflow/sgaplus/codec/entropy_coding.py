@@ -1,10 +1,10 @@
-"""Entropy coding that gives the same bits whatever computes it: tables, entropy parameters, and the rANS coder.
+"""Entropy coding that gives the same bits on every machine: tables, entropy parameters, and the rANS coder.
 
-Encoder and decoder must agree on every probability to the last bit, or what is decoded is noise. Two
-things could part them. The tables of probabilities are computed from the weights in float64 and rounded
-to 16 bits. The hyper-synthesis transform is evaluated in fixed-point arithmetic: weights and activations
-are multiples of powers of two, small enough that float64 holds every product and every partial sum
-exactly, and then no order of summation, by whatever number of threads, changes anything.
+Encoder and decoder must agree on every probability to the last bit, or the decoded image is noise. Rounding
+errors could make them differ in two places. The tables of probabilities are therefore computed from the weights
+in float64 and rounded to 16 bits. The hyper-synthesis transform is evaluated in fixed-point arithmetic: weights
+and activations are multiples of powers of two, small enough that float64 holds every product and every partial
+sum exactly, and then the order of summation and the number of threads change nothing.
 
 The coder is CompressAI's, and so are the tables, but for a tail mass that each channel takes at its own end.
 """
@@ -34,7 +34,7 @@ SCALES = 64
 
 LARGEST_SCALE = 256.0
 TAILS = 6.109410204869
-"""Half width of a Gaussian's table in units of its scale; what lies outside has a mass of 1e-9."""
+"""Half width of a Gaussian's table in units of its scale; the probability outside the table is 1e-9."""
 
 PRECISION = 16
 """Bits of a probability."""
@@ -43,10 +43,10 @@ LONGEST_TABLE = 2**14
 """Symbols of a table: with many more, 16 bits would not do for their probabilities."""
 
 BLOCK = 2**16
-"""Symbols that are coded together, which bounds the memory that coding takes."""
+"""Symbols that are coded together, to bound the memory of coding."""
 
 LARGEST_SYMBOL = 2**20
-"""Rounded latents beyond it have lost what they stood for."""
+"""Largest magnitude of a symbol. Rounded latents beyond it mean nothing any more."""
 
 WEIGHT_STEPS, ACTIVATION_STEPS = 2**18, 2**14
 """Steps per unit of the fixed-point numbers, and so 2^32 steps per unit of their products."""
@@ -66,9 +66,9 @@ class Tables:
     """Cumulative probabilities by index: the Gaussians by scale, then the hyper-latents' channels.
 
     Attributes:
-        cdfs: Of each index, cumulative probabilities in units of 2^-16, from 0 to 2^16. The last
-            interval is the escape: what is outside the table is coded plainly after it.
-        offsets: Of each index, the symbol of the first interval.
+        cdfs: For each index, cumulative probabilities in units of 2^-16, from 0 to 2^16. The last
+            interval is the escape: a symbol outside the table is coded plainly after it.
+        offsets: For each index, the symbol of the first interval.
     """
 
     cdfs: list[list[int]]
@@ -84,7 +84,7 @@ def tables(bottleneck: Bottleneck) -> Tables:
     """The tables of a model.
 
     Raises:
-        CodecError: the quantiles of its hyper-latents are not those of a trained model.
+        CodecError: the quantiles of its hyper-latents are not trained.
     """
     rows = [*_gaussians(), *_channels(bottleneck)]
     return Tables([_cdf(pmf, tail) for pmf, tail, _ in rows], [offset for _, _, offset in rows])
@@ -118,7 +118,7 @@ def _normal(x: Tensor) -> Tensor:
 
 
 def _channels(bottleneck: Bottleneck) -> Iterator[tuple[Tensor, Tensor, int]]:
-    """The same of the hyper-latents, by channel."""
+    """Probabilities within the table, probability outside, and first symbol, by channel of the hyper-latents."""
     bottleneck = copy.deepcopy(bottleneck).cpu().double()
     low, median, high = bottleneck.quantiles[:, 0].unbind(dim=1)
     below, above = (median - low).ceil().clamp(min=0), (high - median).ceil().clamp(min=0)
@@ -144,7 +144,7 @@ def _cdf(pmf: Tensor, tail: Tensor) -> list[int]:
 class ExactHyperSynthesis:
     """Entropy parameters in exact fixed-point arithmetic, on the CPU.
 
-    They differ from those of the model's own float32 arithmetic by about 1e-4, which costs nothing.
+    They differ from the results of the model's own float32 arithmetic by about 1e-4, which costs no bits.
     """
 
     def __init__(self, h_s: nn.Sequential) -> None:
@@ -203,7 +203,7 @@ def encode(symbols: Tensor, indexes: Tensor, coding: Tables) -> list[bytes]:
 
     Args:
         symbols: Integers of any shape, up to :data:`LARGEST_SYMBOL` in magnitude.
-        indexes: Which table each has, in the same shape.
+        indexes: Index of each symbol's table, in the same shape.
         coding: The model's tables.
     """
     pairs = zip(symbols.flatten().split(BLOCK), indexes.flatten().split(BLOCK), strict=True)
@@ -222,7 +222,7 @@ def _encode_block(symbols: Tensor, indexes: Tensor, coding: Tables) -> bytes:
 
 
 def _spare(symbols: Tensor, indexes: Tensor, coding: Tables) -> int:
-    """How many zeros to code after the symbols, at no cost, for the coder to have room.
+    """How many zeros to code after the symbols, at no cost, so that the coder reserves enough memory.
 
     It reserves 4 bytes a symbol and checks no bounds. A symbol takes up to 2 bytes, one outside its
     table up to 7, and the state 8.
@@ -251,9 +251,9 @@ def _decode_block(stream: bytes, indexes: Tensor, coding: Tables) -> Tensor:
     state = int.from_bytes(stream[:8], "little")
     if len(stream) % 4 or not 8 <= len(stream) <= 16 + 8 * len(indexes) or not 2**31 <= state < 2**63:
         raise BitstreamError(f"a block of {len(stream)} bytes is none of {len(indexes)} symbols.")
-    # The coder checks no bounds either. Past its end a stream is zeros here, and more than it can read: a
-    # symbol takes 4 bytes and, outside its table, 4 for every 8 digits; the digits are at most 15 times
-    # those that announce them, which are 2 to a byte of the stream and 9 in the state.
+    # The decoder checks no bounds either, so the stream is padded with more zeros than it can read: a symbol
+    # takes 4 bytes and, outside its table, 4 for every 8 digits; the digits are at most 15 times the digits that
+    # announce their number, of which there are 2 in a byte of the stream and 9 in the state.
     zeros = bytes(64 + 96 * len(indexes) + 16 * len(stream))
     symbols = (
         _native("ans")

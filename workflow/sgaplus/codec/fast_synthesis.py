@@ -1,6 +1,7 @@
-"""The synthesis transforms as refinement repeats them: forward, and backward to the latents alone.
+"""The synthesis transforms made fast for refinement: forward, and backward to the latents alone.
 
-They are ``Hyperprior.g_s`` and ``h_s`` in other arithmetic. What is measured or decoded uses those themselves.
+They compute ``Hyperprior.g_s`` and ``h_s`` in other arithmetic. Measuring and decoding use ``g_s`` and ``h_s``
+themselves.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ LAST_STRIDE = 2
 class FastSynthesis:
     """The synthesis transform of a frozen model, differentiable in the latents once.
 
-    From a reference, latents near those asked for, it gives the difference from the last layer's output there.
-    The last layer is linear, and the difference is a small number, which a low precision hardly rounds.
+    Given a reference, which are latents near the present ones, it returns the difference from the last layer's output
+    at the reference. The last layer is linear, and the difference is a small number, which a low precision hardly
+    rounds.
 
     Args:
         g_s: The model's transform.
@@ -51,12 +53,13 @@ class FastSynthesis:
 
         Args:
             y: Latents (B, M, H/16, W/16).
-            reference: Of :meth:`reference`, for the difference from there, in the low precision; None for the whole.
+            reference: Result of :meth:`reference`, to return the difference from it, in the low precision; None to
+                return the whole reconstruction.
         """
         return pixel_shuffle(self.pixel_unshuffled(y, reference), LAST_STRIDE)
 
     def pixel_unshuffled(self, y: Tensor, reference: Tensor | None = None) -> Tensor:
-        """The same as (B, 12, H/2, W/2), in the order of :func:`pixel_unshuffled`, which saves sorting the pixels."""
+        """The reconstruction in the order of :func:`pixel_unshuffled`, (B, 12, H/2, W/2), which saves a sort."""
         x = self._before_last(y, reference)
         return self.last(x) if reference is None else conv2d(x, self.last_kernel, padding=1)
 
@@ -107,8 +110,8 @@ def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
 def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
     """A transposed convolution as a convolution whose output is then shuffled into pixels.
 
-    Pixel 2 i + p of the output is made of the inputs i + 1 - k by the taps 2 k + p, k = 0, 1, 2, of which
-    the sixth is none. For few output channels this is several times faster.
+    Pixel 2 i + p of the output is the sum over k = 0, 1, 2 of input i + 1 - k times tap 2 k + p; the kernel has
+    taps 0 to 4, and tap 5 counts as 0. For few output channels this is several times faster.
 
     Args:
         layer: Kernel 5, stride 2, padding 2, output padding 1; C channels out.

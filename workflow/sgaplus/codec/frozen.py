@@ -112,10 +112,10 @@ class Codec:
     """A frozen model on a device. Nothing here changes it, and no gradient reaches its weights.
 
     Args:
-        model: The model; what is analysed, measured or coded uses its own precision.
-        device: Where it computes; None for the CPU.
-        precision: Of what is differentiated, ``distortion`` and the gradient of ``relaxed``:
-            ``float32`` (the model's own), ``bfloat16`` for the layers that bear it, or ``auto`` for
+        model: The model; analysis, measurement and coding use its own precision.
+        device: The device that computes; None for the CPU.
+        precision: Precision of the differentiated computations, ``distortion`` and the gradient of ``relaxed``:
+            ``float32`` (the model's own), ``bfloat16`` for the layers that tolerate it, or ``auto`` for
             bfloat16 where the device is faster in it.
     """
 
@@ -151,7 +151,7 @@ class Codec:
 
     @property
     def channels(self) -> int:
-        """The widest of its layers between latents and pixels, in channels: N."""
+        """Channels of the widest layer between latents and pixels: N."""
         return self.model.g_s[-1].in_channels
 
     @property
@@ -209,10 +209,10 @@ class Codec:
             y: Latents, relaxed or rounded.
             strip: Latent rows synthesised at once and recomputed in the backward pass, to bound
                 memory; None for all. The value is the same but for the order of the sum.
-            reference: Of :meth:`reference`, to compare the difference from there with the batch; None to
+            reference: Result of :meth:`reference`, to compare the difference from it with the batch; None to
                 compare the whole reconstruction.
         """
-        if self.distortion_measure.adds_up:  # over pixels in any order, as the synthesis has them
+        if self.distortion_measure.adds_up:  # so the pixels may stay in the synthesis's order
             synthesis = partial(self._synthesis.pixel_unshuffled, reference=reference)
             return self._distortion(synthesis, *batch.pixel_unshuffled, batch.pixels, y, strip)
         synthesis = partial(self._synthesis, reference=reference)
@@ -249,7 +249,7 @@ class Codec:
         Args:
             y: Latents, relaxed or rounded.
             strip: Latent rows synthesised at once; None for all.
-            reference: As for :meth:`distortion`, of whose reconstruction only the difference from there is taken.
+            reference: As for :meth:`distortion`.
         """
         fast = partial(self._synthesis, reference=reference)
         spans = self._spans(y.shape[2], strip)

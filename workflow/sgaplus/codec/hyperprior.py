@@ -1,10 +1,10 @@
-"""The mean-scale hyperprior as refinement needs it: frozen, with what training reparametrises folded.
+"""The mean-scale hyperprior as refinement needs it: frozen, with training's reparametrisations folded.
 
-The layers, their names and their arithmetic are those of CompressAI's ``MeanScaleHyperprior``
+The layers, their names and their arithmetic are the same as in CompressAI's ``MeanScaleHyperprior``
 (Minnen et al. 2018 without the autoregressive context), and a model file is its plain state dict.
-Training and bitstreams use CompressAI's own class; a refinement repeats the same transforms
-thousands of times, so here nothing is computed twice that does not change. It also starts
-faster: importing CompressAI takes seconds.
+Training uses CompressAI's own class; a refinement repeats the same transforms thousands of times, so
+this module computes once, when a model is read, all values that do not change. It also starts faster:
+importing CompressAI takes seconds.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ TABLES = re.compile(
     r"|entropy_bottleneck\.target|gaussian_conditional\.(scale_table|scale_bound|lower_bound_scale\.bound)"
     r"|g_[as]\.[135]\.(beta|gamma)_reparam\.(pedestal|lower_bound\.bound)"
 )
-"""Names of what CompressAI stores beside the weights: constants, and tables that it computes of weights."""
+"""Names of the entries that CompressAI stores beside the weights: constants, and tables computed from the weights."""
 
 WIDTHS = ("g_a.0.weight", "g_a.6.weight")
 """Weights whose first dimensions are N and M."""
 
 DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 MAX_CHANNELS = 10_000
-"""Most channels that a model file may claim; the weights of so many would take 60 GB and more."""
+"""Most channels that a model file may claim; the weights of so many would take more than 60 GB."""
 
 BOTTLENECK_WIDTHS = (1, 3, 3, 3, 3, 1)
 """Units of the layers that model the cumulative distribution of a hyper-latent channel."""
 
 
 class _LowerBound(torch.autograd.Function):
-    """max(x, bound), whose gradient also passes below the bound where a step would raise x."""
+    """max(x, bound). Below the bound the gradient still passes if a descent step would raise x."""
 
     @staticmethod
     def forward(ctx, x: Tensor, bound: float) -> Tensor:  # type: ignore[no-untyped-def]
@@ -77,7 +77,7 @@ class GDN(nn.Module):
         self.gamma = nn.Parameter(torch.empty(channels, channels))
 
     def fold(self) -> None:
-        """Replace what training stores by what it stands for."""
+        """Replace the reparametrised values that training stores by the values they stand for."""
         beta, gamma = self.beta.data, self.gamma.data
         self.beta.data = beta.clamp(min=(SMALLEST_BETA + PEDESTAL) ** 0.5) ** 2 - PEDESTAL
         self.gamma.data = (gamma.clamp(min=PEDESTAL**0.5) ** 2 - PEDESTAL)[:, :, None, None]
@@ -89,7 +89,10 @@ class GDN(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """The factorised density of hyper-latents: a monotone function per channel is its cumulative's logit."""
+    """The factorised density of hyper-latents.
+
+    For each channel, a monotone function gives the logit of its cumulative distribution.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,7 +103,7 @@ class Bottleneck(nn.Module):
         self.quantiles = nn.Parameter(torch.empty(channels, 1, 3))
 
     def fold(self) -> None:
-        """Replace what training stores by what it stands for."""
+        """Replace the reparametrised values that training stores by the values they stand for."""
         for matrix in self.matrices:
             matrix.data = _precisely(softplus, matrix.data)
         for factor in self.factors:
@@ -131,16 +134,16 @@ class Bottleneck(nn.Module):
 class Hyperprior(nn.Module):
     """The transforms and densities of a model with N and M channels, for inference.
 
-    Shapes are those of the ``frozen`` module. Build one with :meth:`of`.
+    The ``frozen`` module lists the shapes. Build a model with :meth:`of`.
 
     Attributes:
-        stride: Height and width of the transforms' images are multiples of it, in pixels.
+        stride: In pixels; height and width of the transforms' images are multiples of it.
         latent_stride: Pixels per latent along each side.
-        halo: Latent rows beyond a strip that its pixels depend on, and pixel rows in the same unit that its
-            latents depend on: four 5-tap layers of stride 2 reach 1.9 rows of latents. None for a model
+        halo: Rows of latents beyond a strip on which the pixels of the strip depend, and on whose pixels the
+            latents of the strip depend: four 5-tap layers of stride 2 reach 1.9 rows of latents. None for a model
             whose images can't be cut into strips.
-        identity: :func:`identity` of the state dict that the model is made of; empty before.
-        weights_sha256: :func:`weights_sha256` of the same; empty before.
+        identity: :func:`identity` of the state dict that the model is made of; empty until it is made.
+        weights_sha256: :func:`weights_sha256` of the same state dict; empty until the model is made.
     """
 
     stride: ClassVar[int] = 64
@@ -182,12 +185,13 @@ class Hyperprior(nn.Module):
     ) -> Relaxed:
         """Latents relaxed in the order of a decoder, and their estimated rate.
 
-        Hyper-latents are relaxed around their medians; of them come the means around which latents are relaxed.
+        Hyper-latents are relaxed around their medians. The hyper-synthesis computes means from them, and latents are
+        relaxed around these means.
 
         Args:
-            latents: Continuous.
+            latents: Continuous latents.
             relax: Relaxes values around a centre; called for the hyper-latents, then for the latents.
-            hyper_synthesis: Computes the model's ``h_s``; None for itself.
+            hyper_synthesis: A fast function in the place of the model's ``h_s``; None for ``h_s`` itself.
         """
         z = relax(latents.z, self.entropy_bottleneck.medians)
         scales, means = (hyper_synthesis or self.h_s)(z).chunk(2, dim=1)
@@ -247,7 +251,7 @@ def _refuse_weight(path: str | Path, state: Mapping[str, Tensor], find: Callable
 
 
 def _present_name(name: str) -> str:
-    """What CompressAI calls a weight today, by its name then: published weights are older than the names."""
+    """The name of a weight in today's CompressAI, from its name in older versions: published weights have old names."""
     name = name.removeprefix("module.")
     old = re.fullmatch(r"entropy_bottleneck\._(matri|bias|factor)[a-z]*\.?(\d)", name)
     plural = {"matri": "matrices", "bias": "biases", "factor": "factors"}
@@ -264,19 +268,19 @@ def save_state(state: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that owns its values: a view would be saved with all that it is a part of."""
+    """A copy on the CPU that owns its values: ``torch.save`` would write the whole storage behind a view."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 @cache
 def _shapes(N: int, M: int) -> dict[str, torch.Size]:
-    """The weights of a model by name; takes no memory for them."""
+    """The shapes of a model's weights by name, computed without memory for the weights."""
     with torch.device("meta"):
         return {name: tensor.shape for name, tensor in Hyperprior(N, M).state_dict().items()}
 
 
 def _wrong_names(state: object) -> str | None:
-    """What keeps an object from being a state dict of the architecture by its names, if anything."""
+    """Why an object is no state dict of the architecture, judged by its names; None if it is one."""
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         return "it holds something else"
     weights = _shapes(1, 1)
@@ -293,7 +297,7 @@ def _wrong_names(state: object) -> str | None:
 
 
 def _wrong_shape(state: Mapping[str, Tensor]) -> str | None:
-    """The first weight of a shape that the architecture does not have, if any."""
+    """A sentence on the first weight whose shape does not fit the architecture; None if all fit."""
     for name in WIDTHS:
         shape = state[name].shape
         if not shape or not 1 <= shape[0] <= MAX_CHANNELS:
@@ -305,7 +309,7 @@ def _wrong_shape(state: Mapping[str, Tensor]) -> str | None:
 
 
 def _unfit(name: str, tensor: Tensor) -> str | None:
-    """What keeps a tensor of a model file from being read as a weight or a table, if anything."""
+    """Why a tensor of a model file can't be read as a weight or a table; None if it can."""
     if tensor.device.type != "cpu":
         return f"has no values (its device is {tensor.device.type!r})"
     if tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
@@ -322,11 +326,11 @@ def _not_finite(name: str, tensor: Tensor) -> str | None:
 
 
 def identity(state: Mapping[str, Tensor]) -> bytes:
-    """Eight bytes that tell models apart which decode differently.
+    """Eight bytes that differ between models that decode differently.
 
     The BLAKE2b hash of the weights that decoding depends on, in the order of their names: the name, a
-    zero byte, and the values as little-endian float32. A model file in half precision is the model of
-    its values: the same values stored in float32 have the same identity.
+    zero byte, and the values as little-endian float32. The same values stored in half precision and in
+    float32 have the same identity.
     """
     digest = blake2b(digest_size=8)
     for name in sorted(state):
@@ -337,9 +341,9 @@ def identity(state: Mapping[str, Tensor]) -> bytes:
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
-    """The hex SHA-256 of a model's weights, whatever the file and the precision that store them.
+    """The hex SHA-256 of a model's weights, the same for every file and precision that stores these values.
 
-    It is taken over all weights, but not the tables beside them, in the order of their names: the name
+    It covers all weights, but not the tables beside them, in the order of their names: the name
     and the shape, as in ``g_a.0.bias(128,)``, a zero byte, and the values as little-endian float32.
     """
     digest = sha256()

@@ -1,4 +1,4 @@
-"""Latents of a batch, and how a value of them is relaxed or rounded."""
+"""Latents of a batch, and the functions that relax or round them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Relaxed:
     """Relaxed or rounded latents and their estimated rate.
 
     Attributes:
-        latents: The values.
+        latents: The relaxed or rounded values.
         bits_y, bits_z: Estimated bits of each image's latents and hyper-latents, (B,).
     """
 

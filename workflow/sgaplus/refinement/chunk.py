@@ -1,4 +1,4 @@
-"""A job's share of the refinements: some images under one model, in several ways."""
+"""A job's share of the refinements: some images under one model, refined in several ways."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sgaplus.refinement.task import Refinement
 logger = logging.getLogger(__name__)
 
 COMPUTING = ("Engine", "IndexedImage")
-"""What computes here: a result that is kept depends on its code, and on nothing else of this module."""
+"""Names in this module whose code a kept result depends on; it depends on nothing else of the module."""
 
 
 class Engine:
@@ -38,7 +38,7 @@ class Engine:
 
     Args:
         model: Model file.
-        device: Where.
+        device: The device that computes.
         precision: As for ``Codec``.
     """
 
@@ -48,12 +48,12 @@ class Engine:
 
     @cached_property
     def coder(self) -> Coder:
-        """Of the model's bitstreams."""
+        """The coder of the model's bitstreams."""
         return Coder(self.codec)
 
     @staticmethod
     def picture(image: IndexedImage) -> Tensor:
-        """An image as it is refined, (3, h, w) in [0, 1]."""
+        """An image as refinement takes it, (3, h, w) in [0, 1]."""
         return as_tensor(image.read())
 
     def unrefined(self, name: str, picture: Tensor) -> bytes:
@@ -91,16 +91,16 @@ class Engine:
 
 
 class Chunk:
-    """Images under a model, to be refined in several ways; what these share is made once, when it is needed.
+    """Images under a model, to be refined in several ways. Pictures and unrefined bitstreams are shared by all of them.
 
     Args:
         engine: The model, ready to refine.
-        model_lmbda: Lambda that it was trained with.
+        model_lmbda: Lambda that the model was trained with.
         members: The images.
-        store: Where results are kept.
+        store: The store of kept results.
         record_every: Steps between measurements.
-        memory_bytes: Working memory of a refinement.
-        failed: Where records go if a loss stops being finite.
+        memory_bytes: Budget of a refinement's working memory.
+        failed: File for the records so far if a loss stops being finite.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Chunk:
         return {name: Result([row | made_by for row in one.rows], one.stream) for name, one in results.items()}
 
     def _named(self, rows: Iterable[Row], refinement: Refinement, method: Method) -> list[Row]:
-        """Rows with what the configuration calls them, and with what they share."""
+        """Rows with the names of the configuration, the settings of the refinement, and the sizes of the images."""
         shared = {
             "dataset": refinement.dataset,
             "model": refinement.model,
@@ -202,7 +202,7 @@ class Chunk:
             "variant": refinement.variant,
             "seed": refinement.seed,
             "rounding": refinement.settings["rounding"],
-            # all parameters, also those that the configuration leaves at their default
+            # all parameters, also the ones that the configuration leaves at their default
             "parameters": json.dumps(asdict(method.rounding)),
             **{key: refinement.settings[key] for key in ("tau_max", "tau_rate", "lr")},
         }
@@ -211,5 +211,5 @@ class Chunk:
 
 
 def label_of(refinement: Refinement) -> str:
-    """What logs and progress bars call a refinement."""
+    """The name of a refinement in logs and progress bars."""
     return f"{refinement.model} {refinement.variant}, target {refinement.target:g}, seed {refinement.seed}"

@@ -9,7 +9,7 @@ The true loss is that of the hard-rounded latents, measured before the step, wit
 clamped to [0, 1] as a decoder clamps it; the method loss is not clamped, because a clamp would hide an
 overshoot from the gradient. The objective is the sum of the images' own losses, and each image draws
 from its own random stream, so that an image's result does not depend on its companions: exactly on a
-CPU, which refines one at a time, and but for the order of sums elsewhere.
+CPU, which refines one image at a time; on a GPU, up to the order of sums.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def refine(
         images: Unique names and pictures: (3, h, w) in [0, 1], float32.
         method: Rounding, temperature and optimiser.
         plan: Target, steps, records, seed, memory.
-        label: What the progress bar calls the work.
-        memory: Of this codec, to measure once for several calls; None to measure here where that is needed.
+        label: Name of the work on the progress bar.
+        memory: Step memory of this codec, to measure it once for several calls; None to measure it in this call.
 
     Returns:
         One outcome per image, in the order given.

@@ -1,8 +1,8 @@
-"""What refinements gave, image by image, kept under all that decides it.
+"""Results of refinements, kept image by image under the identity of all inputs that decide them.
 
-A job of the workflow is cut by how long it takes; what is kept is cut by what it is. So a job that was
-killed, or was cut otherwise, or of which one method has changed, computes only what is not there yet,
-and what is there is never taken for something else.
+The workflow cuts its jobs by time; results are kept for single images and methods. So a job that was killed or
+cut otherwise, or in which one method has changed, computes only the missing results, and a kept result is never
+taken for another.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sgaplus.refinement.method import Method
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides what the refinement of an image gives, and nothing else.
+    """All inputs that decide the result of refining one image, and nothing else.
 
-    Names of models, data sets and methods decide nothing, nor does what else a job does; the image's
-    name does, since it seeds the random stream.
+    Names of models, data sets and methods decide nothing, nor do the other refinements of a job. The image's
+    name does, because it seeds the random stream.
 
     Attributes:
         engine: Version of the code that refines.
-        rounding: Version of the rounding's code, which the engine's has not.
+        rounding: Version of the rounding's code, which is not part of ``engine``.
         weights: Hash of the model's weights.
         device: Kind of device, whose random numbers differ.
-        precision: Of what is differentiated, ``float32`` or ``bfloat16``.
+        precision: Precision of the differentiated computations, ``float32`` or ``bfloat16``.
         method: Rounding parameters, temperature, learning rate, optimiser.
         target: Target lambda.
         seed: Seed of the random streams.
@@ -58,17 +58,17 @@ class Identity:
 
     @property
     def digest(self) -> str:
-        """A hash of it all, 32 hex digits."""
+        """A hash of all attributes, 32 hex digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the refinement of one image gave.
+    """The result of refining one image.
 
     Attributes:
         rows: A record per measured step, without names of the configuration.
-        stream: The bitstream of the last latents; empty where none could be written.
+        stream: The bitstream of the last latents; empty if they could not be coded.
     """
 
     rows: Sequence[Row]
@@ -85,12 +85,12 @@ class Store:
         return self._place(identity).exists()
 
     def get(self, identity: Identity) -> Result:
-        """The result of an identity that is there."""
+        """The kept result of an identity, which must be in the store."""
         place = self._place(identity)
         return Result(records.rows(place), place.with_suffix(".sga").read_bytes())
 
     def put(self, identity: Identity, result: Result) -> None:
-        """Keep a result; killed meanwhile, it is as if it had not been computed."""
+        """Keep a result. If the process is killed meanwhile, the store counts the result as missing."""
         place = self._place(identity)
         with replacing(place.with_suffix(".sga")) as temporary:
             temporary.write_bytes(result.stream)

@@ -26,7 +26,7 @@ class SubBatch:
 
     Attributes:
         images: Names and pictures, (3, h, w) in [0, 1].
-        strip: Latent rows synthesised at once; None for all.
+        strip: Latent rows synthesised at once, to bound memory; None for all.
     """
 
     images: Sequence[tuple[str, Tensor]]
@@ -49,7 +49,7 @@ class LatentOptimization:
 
     Attributes:
         names: The images' names.
-        latents: Latents before rounding; leaves, changed in place.
+        latents: Latents before rounding; leaf tensors, changed in place.
     """
 
     def __init__(self, codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan) -> None:
@@ -90,7 +90,7 @@ def method_loss(
 
 
 def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator]) -> Relax:
-    """A rounding at a temperature, with random numbers of each image's own stream."""
+    """A rounding at a temperature, with random numbers from each image's own stream."""
 
     def relax(v: Tensor, centre: Tensor) -> Tensor:
         def draw() -> Tensor:

@@ -1,9 +1,9 @@
 """The correction of a refinement for the rounding of a low precision.
 
-A low precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level, always alike:
-refinement would make up for an error that no decoder makes. So some latents, the reference, are decoded in
-the model's own precision, and only the difference from them is left to the low one. With strips, where memory
-is scarce, there is no reference to take that difference from; the shift is corrected all the same.
+A low precision rounds pixels, and shifts a flat part of an image by up to a fifth of a level, always in the same
+way: refinement would compensate an error that no decoder makes. So some latents, the reference, are decoded
+in the model's own precision, and only the difference from their reconstruction is computed in the low precision.
+With strips, where memory is scarce, there is no reference; the shift is corrected all the same.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def corrected(codec: Codec, batch: Batch, latents: Latents, strip: int | None = 
     Args:
         codec: The frozen codec; in float32 it needs no correction.
         batch: The images.
-        latents: Where refinement is.
+        latents: The present latents of the refinement.
         strip: Latent rows synthesised at once; None for all.
     """
     if codec.precision == "float32":

@@ -1,4 +1,4 @@
-"""How many images fit the memory at once, and in strips of how many rows one that does not."""
+"""The number of images that fit the memory at once, and the strips for an image that does not fit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TRIAL_SIDE = 512
 """Side of the image whose step measures memory: large enough to stand out, small enough to cost little."""
 
 LARGEST_SUB_BATCH = {"cpu": 1}
-"""Most images refined together, by kind of device; elsewhere memory is the limit. Batches would round differently,
-and on a CPU hardly pay: one by one, an image's result is the same to the last bit whatever its companions."""
+"""Most images refined together, by kind of device; on other devices memory is the limit. On a CPU batches save hardly
+any time and would round differently; one by one, an image's result is the same to the last bit with any companions."""
 
 STEP_BYTES_BOUND = 24
 """Upper bound on a step's memory, in bytes per padded pixel and synthesis channel. Below the budget by this bound, no

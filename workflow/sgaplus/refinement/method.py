@@ -1,4 +1,4 @@
-"""How latents are refined, and how far."""
+"""The method of a refinement (rounding, temperature, optimiser) and its plan (target, steps, records)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sgaplus.refinement.rounding import Rounding, Temperature
 
 @dataclass(frozen=True)
 class Method:
-    """How latents are refined.
+    """A method of refinement.
 
     Attributes:
         rounding: The relaxation.
@@ -65,7 +65,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run and what to write down.
+    """The target, the steps and the measurements of a refinement.
 
     Attributes:
         lmbda: Target lambda, the weight of the distortion.
@@ -85,5 +85,5 @@ class Plan:
 
 
 def record_steps(steps: int, every: int, also: Sequence[int] = ()) -> frozenset[int]:
-    """Step 0, every ``every``-th step, those asked for that exist, and the last."""
+    """Steps to measure: step 0, every ``every``-th step, the steps of ``also`` up to ``steps``, and the last."""
     return frozenset({0, steps, *range(0, steps + 1, every), *(s for s in also if s <= steps)})

@@ -1,7 +1,7 @@
-"""The rounding classes as their source tells them: where one is, its parameters, its code.
+"""The rounding classes read from their source: the file of a class, its parameters, the version of its code.
 
-Read rather than imported, because importing torch would slow every start of the workflow. A rounding
-is one of ``rounding``, by its name, or one of the user's own, ``file.py:Class``.
+The source is parsed and not imported, because importing torch would slow every start of the workflow. A rounding
+is a class of ``rounding``, known by its name, or a class of the user's own, ``file.py:Class``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def names() -> list[str]:
 
 
 def find(rounding: str) -> Class:
-    """The class of a rounding, checked for what a rounding needs.
+    """The class of a rounding, checked for its base class and its methods.
 
     Raises:
         ConfigError: no such rounding or file, no Python, or a class that is no rounding or lacks a method.
@@ -51,7 +51,7 @@ def parameters(rounding: str) -> tuple[str, ...]:
 
 
 def code(rounding: str) -> str:
-    """The version of a rounding's own code, of its bases and of what they use; raises as :func:`find`."""
+    """The version of a rounding's own code, of its bases and of the definitions they use; raises as :func:`find`."""
     path, name = find(rounding)
     return code_version.of(path, name)
 
@@ -101,7 +101,7 @@ def _class(place: Class) -> ast.ClassDef:
 
 
 def _bases(place: Class) -> list[Class]:
-    """A class and its bases, the nearest first, as far as they are in its file or among the library's roundings."""
+    """A class and its bases, the nearest first, if they are in its file or among the library's roundings."""
     path, _ = place
     found = [place]
     for base in _class(place).bases:
@@ -123,7 +123,7 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _abstract_methods(place: Class) -> list[str]:
-    """The methods that a class must have and has not, as they are called."""
+    """The abstract methods that a class does not define, each with its arguments."""
     defined: set[str] = set()
     lacking = []
     for each in _bases(place):

@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass
 class Refinement:
-    """What to refine and how, shared by every experiment that selects it.
+    """A refinement, shared by every experiment that selects it.
 
     Attributes:
         dataset, model, method: Entries of the configuration.
         target: Target lambda.
         variant: The method's name, with swept parameters that differ from its own.
         seed: Seed of the random streams.
-        settings: The method's entry with the sweep applied, without what is for the eye alone.
-        steps: Largest number of steps that is asked for.
+        settings: The method's entry with the sweep applied, without label, colour and marker.
+        steps: Largest number of steps that an experiment asks for.
         record: Steps that must be measured.
     """
 
