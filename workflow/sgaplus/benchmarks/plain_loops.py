@@ -1,4 +1,4 @@
-"""Refinement as a user of CompressAI would write it: the measure of the engine's speed and result."""
+"""A plain refinement loop, as a user of CompressAI would write it, to compare the engine's speed and result with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The speed of refinement against the plain loop's, its start-up, and what its precision costs."""
+"""Measurements of refinement: its speed beside the plain loop's, its start-up, and the effect of its precision."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ REFINEMENT = (
     *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),
 )
 """Columns of the benchmark. ``steps_per_second`` counts the steps of each image; ``ratio`` is to the plain loop;
-``limit_share`` is the share of the device's measured rate of matrix products, if the synthesis transform's forward
-and backward pass were all there is to compute; ``true_loss`` is that after the timed steps, the same number in both
-loops, measured in float32, as the mean over the images."""
+``limit_share`` is the share of the device's measured rate of matrix products, counting the synthesis transform's
+forward and backward pass alone; ``true_loss`` is the true loss after the timed steps, the same number in both loops,
+measured in float32, as the mean over the images."""
 
 STARTUP = ("device", "torch_seconds", "own_seconds")
 """Columns of the start-up: importing torch, and from there to the end of the first step."""
@@ -95,14 +95,15 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 def compare(case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float) -> list[Row]:
     """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
 
-    Each has the C library's memory as it has it by itself: the engine keeps what it frees.
+    Each loop runs under the allocator settings it would have alone: the engine has the C library keep freed memory.
 
     Args:
-        case: What to refine.
-        model: Whose function the measured models have, widened to the case's channels.
+        case: Channels, and the size and number of the images.
+        model: File of a trained model. The measured models are widened from it to the case's channels and compute
+            the same function.
         lmbda: Target lambda.
-        device: Where.
-        precision: Of the engine.
+        device: The device of both loops.
+        precision: Precision of the engine.
         budget: Seconds to spend.
     """
     channels, height, width, count = case
@@ -162,10 +163,11 @@ def _take_turns(
     """Loops over a range of steps, in turns.
 
     Returns:
-        Steps that each has taken, and of every turn each loop's seconds per step and the rate of matrix products.
+        The number of steps that each loop has taken; and for every turn, each loop's seconds per step and the
+        rate of matrix products in operations per second.
     """
     for loop in loops:
-        loop(0, 1)  # once-only costs
+        loop(0, 1)  # pays the once-only costs
     each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
     starts = range(2, 2 + ROUNDS * each, each)
     turns = [
@@ -176,7 +178,7 @@ def _take_turns(
 
 
 def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
-    """Mean over pictures of one size, whose latents come in batches."""
+    """The mean true loss of pictures of one size; their latents come in batches."""
     together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
     return float(codec.measure(codec.batch(pictures), together).loss(lmbda).mean())
 
@@ -216,8 +218,8 @@ def precisions(
     Args:
         pictures: Names and images, (3, h, w) in [0, 1], h and w multiples of 64.
         steps: Steps of each refinement; the temperature falls as far in them as in the paper's 2000.
-        seeds: Seeds.
-        device: Where.
+        seeds: Seeds of the random streams.
+        device: The device of all refinements.
     """
     method = SSL.cooling_in(steps, of=PAPER_STEPS)
     rows: list[Row] = []

@@ -1,6 +1,6 @@
 """Speed, always as a ratio within one run: ``python -m sgaplus.benchmarks``.
 
-The plain loop is what a user of CompressAI would write after its example script.
+The plain loop is written as a user of CompressAI would write it after its example script.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio",
 process decodes from JPEG files."""
 
 MODEL = MODELS / "small_lmbda0.01.pth"
-"""Whose function the models have that refinement is measured with, whatever their widths."""
+"""The trained model from which the models of the refinement benchmark are widened; they compute its function."""
 
 Step = Callable[[int, Tensor], object]
 
@@ -74,7 +74,7 @@ def plain_training(recipe: Recipe, device: torch.device) -> Step:
 
 
 def our_training(recipe: Recipe, device: torch.device) -> Step:
-    """A step of ours."""
+    """A step of this library's trainer."""
     return Trainer(recipe, fresh_model(recipe), device).step
 
 
@@ -107,7 +107,7 @@ def decoding(batch: int, crop: int, seconds: float) -> float:
 def training(
     widths: list[int], batch: int, crop: int, device: torch.device, seconds: float
 ) -> list[dict[str, str | int | float]]:
-    """Rows of :data:`TRAINING`: the plain loop and ours for each width."""
+    """Rows of :data:`TRAINING`: the plain loop and this library's trainer for each width."""
     crops = torch.randint(0, 256, (batch, 3, crop, crop), dtype=torch.uint8)
     decoded = decoding(batch, crop, seconds)
     name = name_of(device)
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=4, help="images of a refined batch (default: %(default)s)")
     parser.add_argument("--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="of the engine")
     parser.add_argument("--photographs", type=Path, help="folder of images whose corners compare the precisions")
-    parser.add_argument("--steps", type=int, default=500, help="of each of those (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=500, help="of each such refinement (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
     parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Models to give away: their weights in half precision, and the curve that they reach."""
+"""Models to give away: their weights in half precision, and their measured rate-distortion curve."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(
     Args:
         models: State dict of each model.
         lmbdas: Lambda of each model.
-        images: What they are measured on.
+        images: Evaluation images.
     """
     classic = classical_codecs.curves(tqdm([image.read() for image in images], desc="classical codecs", unit="image"))
     rows = []

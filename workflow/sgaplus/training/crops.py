@@ -1,7 +1,7 @@
-"""Training batches: random crops of photographs, the same for a step whoever draws them.
+"""Training batches: random crops of photographs.
 
 The crops of a step follow from (seed, step) alone. So a training that was stopped goes on with the
-very crops it would have had, and how many processes decode pictures changes nothing.
+same crops it would have had, and the number of processes that decode pictures changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFETCH = 4
 
 
 class Picture(Protocol):
-    """What crops are taken of: an ``data.index.IndexedImage``, or anything of known size that can be read."""
+    """A source of crops: a ``data.index.IndexedImage``, or any other picture that knows its size and can be read."""
 
     @property
     def width(self) -> int:
@@ -39,7 +39,7 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class Crop:
-    """Where a crop lies: picture, top and left pixel, and whether it is mirrored left to right."""
+    """The place of a crop: number of the picture, top and left pixel, and whether it is mirrored left to right."""
 
     picture: int
     top: int
@@ -48,16 +48,16 @@ class Crop:
 
 
 class Crops(Dataset[Tensor]):
-    """Batches of square crops by step. Every picture is as likely as any other, whatever its size.
+    """Batches of square crops by step. Every picture is equally likely, large or small.
 
     Args:
-        pictures: Those smaller than a crop are left out.
+        pictures: Training pictures; a picture smaller than a crop is left out.
         side: Side of the crops in pixels.
         batch_size: Crops per step.
         seed: Seed of the crops.
         per_picture: Crops that are taken of one picture in a step, to decode fewer.
-        share: Which crops of a step are wanted: (k, n) for the k-th of n equal shares.
-        cache_bytes: Decoded pictures that are kept in memory, as many as fit.
+        share: The part of each step's crops to make: (k, n) for the k-th of n equal shares, from 0.
+        cache_bytes: Memory for decoded pictures, in bytes; as many are kept as fit.
 
     Raises:
         TrainingError: no picture is as large as a crop, or the batch cannot be divided.
@@ -116,7 +116,7 @@ class Crops(Dataset[Tensor]):
         return pixels
 
     def batches(self, start: int, stop: int, workers: int = 0, pin: bool = False) -> Generator[Tensor, None, None]:
-        """The batches of steps ``start`` to ``stop - 1``, prepared by this many processes (0: by this one).
+        """The batches of steps ``start`` to ``stop - 1``, prepared by ``workers`` processes (0: by this process).
 
         Close the generator to end the processes.
         """

@@ -1,4 +1,4 @@
-"""How good a model is at a stage of its training, or at its end."""
+"""Rate and distortion of a model on images, during its training or at its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def evaluate(model: MeanScaleHyperprior, pictures: Sequence[Picture], lmbda: flo
         model: Trained, or in training.
         pictures: At least one.
         lmbda: Weight of the distortion in the loss.
-        device: Where to compute.
+        device: The device that computes.
     """
     codec = Codec(Hyperprior.of(model.state_dict()), device)
     total = torch.zeros(3, dtype=torch.float64)

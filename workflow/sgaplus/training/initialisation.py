@@ -1,4 +1,4 @@
-"""The weights that a training starts with: random ones, or another trained model's."""
+"""The weights that a training starts with: random weights, or the weights of another trained model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fresh_model(recipe: Recipe) -> MeanScaleHyperprior:
 
 
 def start_model(recipe: Recipe, start_from: str | Path | None) -> MeanScaleHyperprior:
-    """A fresh model; or a model with the function of a trained one, which may be narrower.
+    """A fresh model, or a model that computes the function of a trained model, which may be narrower.
 
     Args:
         recipe: Widths and seed.

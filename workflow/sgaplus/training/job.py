@@ -1,4 +1,4 @@
-"""A training as a whole: what decides the model, and how the training is run."""
+"""A training as a whole: the settings and data that decide the model, and the options of the run."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class TrainingOptions:
 
     Attributes:
         log_every: Steps between rows of the metrics.
-        evaluate_every: Steps between evaluations, if there are images to evaluate on.
+        evaluate_every: Steps between evaluations, if there are evaluation images.
         save_seconds: Seconds between saved states.
         seconds: Seconds after which the state is saved and the training stops; None for no limit.
         workers: Processes that decode pictures; 0 for the trainer itself.
-        cache_bytes: Memory for decoded pictures, of all these processes together.
+        cache_bytes: Memory for decoded pictures, of all decoding processes together.
         compile: Compile the transforms.
         label: Name of the work on the progress bar.
         data: Identifies the photographs; a state that was saved with other data is not continued.
-        former_data: Identifies them in states of version 0.1.0: the hash of the index file.
+        former_data: Identifies the photographs in states of version 0.1.0: the hash of the index file.
         code: Version of the code, noted in states; a state of another version is continued.
         folder: Folder of the states, one for each recipe and data; None for no saving.
         events: Folder of TensorBoard's events; None for none.
@@ -76,7 +76,7 @@ class Job:
     Attributes:
         recipe: Widths, loss and optimisation.
         pictures: Training photographs.
-        devices: Where to train: one process for each.
+        devices: Devices to train on: one process for each.
         options: How the training is run and watched.
         start_from: Model file whose weights to start from; None for random weights.
         evaluation: Photographs to evaluate on.
@@ -96,7 +96,7 @@ class Job:
         return {"recipe": asdict(self.recipe), "data": self.options.data, "start": start}
 
     def is_that_of(self, saved: dict[str, Any] | str) -> bool:
-        """Whether this is the training with a saved identity."""
+        """Whether this is the training with a saved :attr:`identity`, also in the form of version 0.1.0."""
         if isinstance(saved, str):  # version 0.1.0
             recipe, *rest = json.loads(saved)
             start = sha256(self.start_from) if self.start_from else None

@@ -41,7 +41,7 @@ def train(
     Args:
         recipe: Widths, loss and optimisation.
         pictures: Training photographs.
-        devices: Where to train: one process for each, which share every step's crops.
+        devices: Devices to train on: one process for each. The processes share every step's crops.
         options: How the training is run and watched.
         start_from: Model file whose weights to start from.
         evaluation: Photographs to evaluate on.
@@ -85,13 +85,13 @@ def _run(job: Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
                 reason = requests[0] if requests else "the time limit"
                 raise TrainingError(f"stopped at step {step + 1} of {recipe.steps} by {reason}. {state.advice}")
         if progress.step < recipe.steps:
-            monitor.save(recipe.steps)  # the model is not written yet, and a kill before that costs nothing so
+            monitor.save(recipe.steps)  # so that a kill before the model is written loses no step
     return {name: value.cpu() for name, value in model.state_dict().items()}, progress.rows
 
 
 @contextmanager
 def stop_requests() -> Iterator[list[str]]:
-    """Keep SIGTERM and SIGINT from ending the process in the block; their names are added to the list that it gives."""
+    """Keep SIGTERM and SIGINT from ending the process in the block; yields a list that collects the signals' names."""
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread may handle signals

@@ -14,8 +14,8 @@ from sgaplus.metrics import PEAK
 def rate_distortion(model: MeanScaleHyperprior, x: Tensor, precision: str = "float32") -> tuple[Tensor, Tensor]:
     """Bits per pixel, and mean squared error on the 8-bit scale, under uniform noise.
 
-    The layers between pixels and latents run in ``precision``. Latents, hyper-latents and all that is
-    computed of them stay in float32: bfloat16 would round a latent of 100 by up to a quarter.
+    The layers between pixels and latents run in ``precision``. Latents, hyper-latents, their likelihoods
+    and the layers next to them stay in float32: bfloat16 would round a latent of 100 by up to a quarter.
 
     Args:
         model: In training mode.

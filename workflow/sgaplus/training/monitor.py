@@ -1,4 +1,4 @@
-"""Watching a training: progress bar, metrics, TensorBoard, evaluations, and when its state is saved."""
+"""Watching a training: progress bar, metrics, TensorBoard, evaluations, and the saving of its state."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from sgaplus.training.trainer import Losses, Trainer
 
 METRICS = ("step", "loss", "bpp", "psnr", "lr", "steps_per_second", "waiting", "test_loss", "test_bpp", "test_psnr")
 """Columns of the metrics. ``loss``, ``bpp`` and ``psnr`` (dB) are means over the crops since the row before,
-under uniform noise; ``waiting`` is the share of that time that was spent waiting for crops; ``test_*`` are
+under uniform noise; ``waiting`` is the share of the time since then that was spent waiting for crops; ``test_*`` are
 means over the evaluation images with hard rounding, empty in rows without an evaluation."""
 
 
 class Monitor:
-    """Watches a training in its first process. In the others it does no more than look at the clock.
+    """Watches a training in its first process. In the other processes it only looks at the clock.
 
     Args:
         job: The training.
         trainer: Takes the steps.
-        state: Where the state is saved.
-        progress: How far the training is; new rows are added to its own.
-        quiet: This is not the first process.
+        state: The file of the saved state.
+        progress: Progress of the training so far; new rows are added to its ``rows``.
+        quiet: Whether this is another process than the first.
     """
 
     def __init__(self, job: Job, trainer: Trainer, state: StateFile, progress: Progress, quiet: bool) -> None:
@@ -46,7 +46,7 @@ class Monitor:
         self.events = SummaryWriter(str(options.events), purge_step=first) if options.events and not quiet else None
         self.started = self.saved = self.logged = time.perf_counter()
         self.rows, self.logged_steps, self.waited = progress.rows, first, 0.0
-        # on the trainer's device: reading them at every step would make the device wait
+        # on the trainer's device, because reading the sums at every step would make the device wait
         self.sums = torch.tensor(progress.sums, dtype=torch.float64).to(trainer.device)
 
     def close(self) -> None:
@@ -64,12 +64,12 @@ class Monitor:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time limit is over."""
+        """Whether the time limit has passed."""
         limit = self.job.options.seconds
         return limit is not None and time.perf_counter() - self.started > limit
 
     def note(self, step: int, losses: Losses) -> None:
-        """Take note of a step, and do whatever is due after it.
+        """Take note of a step, and log, evaluate and save if they are due after it.
 
         Raises:
             TrainingError: a loss that is not finite.
@@ -120,7 +120,7 @@ class Monitor:
             )
 
     def save(self, step: int) -> None:
-        """Save the state that step ``step`` begins with, unless training has broken the weights."""
+        """Save the state from which step ``step`` starts, unless a weight is not finite."""
         if not self.quiet and all(bool(weight.isfinite().all()) for weight in self.trainer.weights):
             self.state.save(self.trainer, Progress(step, self.rows, self.sums.tolist()))
         self.saved = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The recipe of a trained model: what decides how it turns out."""
+"""The recipe of a trained model: the settings that decide its weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides how a model turns out. Defaults are the paper's (section 4.1), but for the number of steps.
+    """The settings that decide a model's weights. Defaults are the paper's (section 4.1).
 
     Attributes:
         lmbda: Weight of the distortion.
@@ -27,8 +27,8 @@ class Recipe:
         aux_lr: Learning rate of the quantiles, which the auxiliary loss trains by Adam.
         lr_schedule: ``constant``, or ``cosine`` (to 0 at the last step), after the warm-up.
         warmup_steps: Steps over which the learning rates rise linearly from 0.
-        clip: Gradients are clamped element-wise to +-clip; None for not at all.
-        clip_norm: Gradients are scaled down to this norm; None for not at all.
+        clip: Gradients are clamped element-wise to +-clip; None for no clamping.
+        clip_norm: Gradients are scaled down to this norm; None for no scaling.
         latent_gain: Scales up the last analysis layer, and down the first synthesis layer, of a fresh
             model: latents start larger than the quantisation noise, which saves the first thousand steps.
         precision: ``float32``, ``bfloat16`` for the layers between pixels and latents, or ``auto`` for
@@ -56,7 +56,7 @@ class Recipe:
     seed: int = 0
 
     def rate_factor(self, step: int) -> float:
-        """What the learning rates of a step are multiplied by."""
+        """Factor on the learning rates in a step."""
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         if self.lr_schedule == "constant":
             return warm
@@ -64,23 +64,23 @@ class Recipe:
 
     @classmethod
     def of(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> Recipe:
-        """The recipe of a model's entry in the configuration, whose settings go before those of ``training``."""
+        """The recipe of a model's entry in the configuration, whose settings go before the section ``training``."""
         settings = {**training, **model}
         return cls(**{key: value for key, value in settings.items() if key in cls.__annotations__})
 
     def is_that_of(self, saved: Mapping[str, Any]) -> bool:
-        """Whether saved settings are these; a setting that was unknown then was what is the default now."""
+        """Whether saved settings equal this recipe; a setting that is not saved had today's default."""
         defaults = {each.name: each.default for each in fields(self) if each.default is not MISSING}
         return asdict(self) == {**defaults, **saved}
 
 
 def notes(folder: str | Path, models: Mapping[str, Any], training: Mapping[str, Any], code: str) -> Iterator[str]:
-    """What a user should know before a run, in a line each: which models it trains anew, and which it does not.
+    """Notes for the user before a run, a line each: models that are trained anew, and kept models of other code.
 
     Args:
-        folder: Where the run's models are.
+        folder: The folder of the run's models.
         models: Entries of the models that are trained here, by name.
-        training: The configuration's section.
+        training: The section ``training`` of the configuration.
         code: Version of the code that trains.
     """
     older = []
@@ -104,7 +104,7 @@ def notes(folder: str | Path, models: Mapping[str, Any], training: Mapping[str, 
 
 
 def _changes(made: Mapping[str, Any], entry: Mapping[str, Any], training: Mapping[str, Any]) -> Sequence[str]:
-    """What differs between a trained model's card and its entry: ``steps 20 -> 30``."""
+    """The differences between a trained model's card and its entry, such as ``steps 20 -> 30``."""
     before = asdict(Recipe.of(made["model"], made["training"]))
     now = asdict(Recipe.of(entry, training))
     for key in ("dataset", "start_from"):

@@ -1,7 +1,7 @@
 """Saved states of trainings, from which a stopped training goes on.
 
-A folder holds one state for each training, of whatever recipe and data. A state is found again by the
-identity in it, and so it does not matter what its file is called.
+A folder holds one state for each training, of any recipe and data. A state is found again by the
+identity in it, so the name of its file does not matter.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
         step: The next step.
         rows: The metrics so far.
-        sums: Of loss, bpp and mean squared error over the steps since the last row, and the number of these steps.
+        sums: Sums of loss, bpp and mean squared error over the steps since the last row, and the number of these steps.
     """
 
     step: int = 0
@@ -48,7 +48,7 @@ class StateFile:
         job: The training.
 
     Attributes:
-        path: The file that is there, or of a new one beside those of other trainings; None if none is saved.
+        path: The existing file, or a new one beside the files of other trainings; None if no state is saved.
 
     Raises:
         TrainingError: a file of the folder can't be read.
@@ -64,7 +64,7 @@ class StateFile:
         return f"Start it again to go on from {self.path}." if self.path else "Nothing was saved."
 
     def load(self, trainer: Trainer) -> Progress:
-        """Bring a trainer to where the training was, and return how far that is.
+        """Restore a trainer from the file, if there is one, and return the progress.
 
         Raises:
             TrainingError: the state does not suit the trainer.

@@ -1,7 +1,7 @@
 """One step of training, and the state between steps.
 
-Whatever a step draws at random follows from (seed, step), and the state holds the rest. So a training
-that is killed and started again ends where it would have ended.
+All random numbers of a step follow from (seed, step), and the state holds everything else. So a training
+that is killed and started again ends with the same model.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Trainer:
     """A model with its optimisers: one step of training, and the state between steps.
 
     Args:
-        recipe: How to train.
+        recipe: Loss and optimisation.
         model: The model, which is trained in place.
-        device: Where to train.
-        rank, world: Number of this process, from 0, and number of processes that train the model together, each
+        device: The device to train on.
+        rank, world: Index of this process, from 0, and number of processes that train the model together, each
             with its share of the crops.
         compile: Compile the loss.
 
     Attributes:
         stop_requested: Set it to ask for a stop. After a step it says whether any of the processes has asked:
-            they tell each other together with their gradients, and so all stop after the same step.
+            the request travels with the gradients, so all processes stop after the same step.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Trainer:
         """Take one step.
 
         Args:
-            step: Its number, from 0: the noise and the learning rates follow from it.
+            step: Number of the step, from 0. It decides the noise and the learning rates.
             crops: uint8, (B, 3, H, W).
 
         Returns:

@@ -1,8 +1,8 @@
-"""Starting a model from a narrower one, so that it computes the same at first.
+"""Starting a model from a narrower one, so that it computes the same function at first.
 
-New channels get random incoming weights, and nothing that was there before looks at them: their
-outgoing weights are 0, and so learn at once. New latents and hyper-latents start near 0, where they
-cost next to nothing.
+This is the idea of Net2Net (Chen et al. 2016), without its copies of channels. New channels get random
+incoming weights. Their outgoing weights into the old channels are 0, so they change nothing at first and
+learn at once. New latents and hyper-latents start near 0, where they cost almost no bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUIET = 1e-3
 """Factor on the weights of new latents, hyper-latents, scales and means."""
 
 SHARP = 0.05
-"""Width of the density of new hyper-latents, less than the bin that they are rounded to."""
+"""Width of the density of new hyper-latents, narrower than a rounding interval."""
 
 
 def widen(state: Mapping[str, Tensor], wide: MeanScaleHyperprior) -> None:
