@@ -1,9 +1,9 @@
-"""Which code a result depends on, as a hash: of what computes, and of nothing that a reader or a terminal sees.
+"""A hash of the code that a result depends on: of the computation, and of no text for readers or the terminal.
 
 A definition (a function, a class, a constant) is hashed together with all definitions of the library
-that it uses, in whatever module they are. Not its text is hashed but its syntax, without comments,
-docstrings, annotations, logging, progress bars and the words of errors: none of them changes a result.
-Nor does the module that a definition is in: moving it changes no hash.
+that it uses, in any module. The hash covers the syntax, not the text, without comments, docstrings,
+annotations, logging, progress bars and the words of errors: none of them changes a result. It does not cover
+the name of the module: moving a definition changes no hash.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ PLUMBING = frozenset(
         "artifacts.kinds",
     )
 )
-"""Modules that decide no result: words for the user, places and writing of files, costs, and what identifies code."""
+"""Modules that decide no result: words for the user, paths and writing of files, costs, and the versions of code."""
 
 WATCHERS = frozenset({"logger", "bar"})
-"""Objects whose calls only show what goes on."""
+"""Objects whose calls only show the progress."""
 
 SILENT = frozenset({"ctx", "kind", "type_comment", "returns", "annotation"})
-"""Fields of syntax nodes that decide no result; an annotation does in the body of a class alone."""
+"""Fields of syntax nodes that decide no result. Annotations in the body of a class do: they are written apart."""
 
 ALL = "*"
 """Stands for every definition of a module."""
 
 ON_IMPORT = ""
-"""Stands for what a module does when it is imported, beside defining names."""
+"""Stands for the statements of a module that do something else than define names."""
 
 Name = tuple[str, str]
 """A definition: module and name. A file outside the library is the module ``""``."""
@@ -51,22 +51,22 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Source:
-    """A definition: its syntax as text, and the definitions of the library that it uses, by what it calls them."""
+    """A definition: its syntax as text, and the definitions of the library that it uses, by their names in its code."""
 
     text: str
     uses: Mapping[str, Name]
 
 
 def of(path: str | Path, *names: str) -> str:
-    """A hash of definitions of a Python file, and of all that they use of the library.
+    """A hash of definitions of a Python file, and of all definitions of the library that they use.
 
     Args:
-        path: A file of the library, or one that uses it.
-        names: Functions, classes or constants at its top level; all of them and what else it does if none is named.
+        path: A file of the library, or a file that uses it.
+        names: Functions, classes or constants at its top level; without names, all its statements.
 
     Raises:
         SyntaxError: a file is no Python.
-        ValueError: a relative import, which is not followed.
+        ValueError: a file has a relative import, which is not followed.
     """
     found = reached(path, *names)
     texts = {place: _hash(source.text) for place, source in found.items()}
@@ -116,7 +116,7 @@ def _file_of(module: str) -> Path:
 
 @cache
 def _sources(module: str, text: str) -> dict[str, Source]:
-    """What a module defines, by name; a name that it imports from the library leads there."""
+    """A module's definitions by name; a name that it imports from the library leads to the definition there."""
     body = ast.parse(text).body
     imported = _imported(body)
     groups: dict[str, list[ast.stmt]] = {ON_IMPORT: []}
@@ -143,7 +143,7 @@ def _names_of(statement: ast.stmt) -> list[str]:
 
 
 def _imported(nodes: Iterable[ast.AST]) -> dict[str, Name]:
-    """What each imported name stands for; a module stands for all of its definitions."""
+    """The definition behind each imported name; a module stands for all of its definitions."""
     found: dict[str, Name] = {}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -187,11 +187,11 @@ def _is_followed(use: Name) -> bool:
 
 
 class _Writer:
-    """Writes what decides results of syntax trees.
+    """Writes the parts of syntax trees that decide results.
 
     Attributes:
-        text: What is written, in pieces.
-        mentioned: Names that are not local, each with its attribute, if one is taken.
+        text: The written text, in pieces.
+        mentioned: Names that are not local, each with its attribute, or an empty string without one.
     """
 
     def __init__(self) -> None:
@@ -229,7 +229,7 @@ class _Writer:
 
 
 def _local_names(node: ast.AST) -> frozenset[str]:
-    """The names that a function or a comprehension defines for what is in it."""
+    """The names that a function or a comprehension defines within itself."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         inside = list(ast.walk(node))
         shared = {name for each in inside if isinstance(each, ast.Global) for name in each.names}
@@ -241,7 +241,7 @@ def _local_names(node: ast.AST) -> frozenset[str]:
 
 
 def _without_words(node: ast.AST) -> ast.AST:
-    """A node without what it says to people: an error's arguments, a progress bar around what is iterated."""
+    """A node without words for people: no arguments of an error, no progress bar around an iterable."""
     if isinstance(node, ast.Raise):
         return ast.Raise(exc=node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
     if isinstance(node, ast.Assert):
@@ -250,12 +250,12 @@ def _without_words(node: ast.AST) -> ast.AST:
 
 
 def _deciding(statements: Iterable[ast.stmt]) -> list[ast.stmt]:
-    """Statements without those that decide no result."""
+    """The statements that decide results."""
     return [kept for statement in statements for kept in _parts(statement)]
 
 
 def _parts(statement: ast.stmt) -> list[ast.stmt]:
-    """What is left of a statement; of a progress bar, its block."""
+    """The parts of a statement that decide results; of a ``with`` on a progress bar, the statements of its block."""
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass):
         return []
     if isinstance(statement, ast.Expr):

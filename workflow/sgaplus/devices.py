@@ -1,4 +1,4 @@
-"""Where the arithmetic runs, and in which precision it is fast there."""
+"""The devices of the computation, and the precision in which each is fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resolve(device: str) -> torch.device:
     """The torch device for ``auto``, ``cpu`` or ``cuda``; ``auto`` falls back to the CPU and says so.
 
     Raises:
-        DeviceError: ``cuda`` is asked for and there is none.
+        DeviceError: ``cuda`` is asked for and torch finds no CUDA device.
     """
     if device == "cpu":
         return torch.device("cpu")
@@ -40,13 +40,13 @@ def granted(device: str, gpus: int) -> list[torch.device]:
 
 
 def describe() -> dict[str, str | int]:
-    """What computes here: processor, cores, and GPUs if any."""
+    """The hardware of this machine: processor, cores, and GPUs."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {"processor": _processor(), "cores": os.cpu_count() or 1, "gpus": ", ".join(gpus) or "none"}
 
 
 def name_of(device: torch.device) -> str:
-    """What a device is called: the GPUs' names, or the processor's."""
+    """The name of a device: of the GPUs, or of the processor."""
     return str(describe()["gpus" if device.type == "cuda" else "processor"])
 
 

@@ -39,7 +39,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], path: str | Path) -> None:
-    """Write rows as CSV, all or nothing; what a row lacks stays empty."""
+    """Write rows as CSV, all or nothing; the cell of a key that a row lacks stays empty."""
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -53,15 +53,15 @@ def write_json(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def write_tensors(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write what ``torch.save`` can, all or nothing.
+    """Write tensors with ``torch.save``, all or nothing.
 
-    It is put together in memory: torch would write a file's temporary name into it, and on a full disk
-    speak of anything else.
+    The file is first built in memory: torch would write its temporary name into it, and on a full disk raise an
+    error about something else.
 
     Raises:
         DiskError: the disk is full.
     """
-    import torch  # late, because the command line's help does without
+    import torch  # here, because the start of the workflow does without it and it takes seconds
 
     packed = io.BytesIO()
     torch.save(content, packed)
@@ -75,7 +75,7 @@ def sha256(path: str | Path) -> str:
 
 
 def digest(path: str | Path, kind: str) -> str:
-    """A file's hash of this kind, one of hashlib's, in hex."""
+    """The hash of a file's bytes in hex; ``kind`` is an algorithm of hashlib."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 

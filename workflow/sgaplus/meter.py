@@ -1,4 +1,4 @@
-"""What a piece of work costs on this machine: time, memory and energy. No result depends on it."""
+"""The cost of a piece of work on this machine: time, memory and energy. No result depends on it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
-"""Parameters of glibc's mallopt: bytes free at the top that go back to the system; from which size pieces are got
-from it one by one, and how many."""
+"""Parameters of glibc's mallopt: free bytes at the top of the heap above which they go back to the system; size above
+which a piece is mapped by itself; and most pieces that are mapped so."""
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes that ``work`` needs at its peak, above what was in use before it.
+    """Bytes that ``work`` needs at its peak, above the memory in use before it.
 
-    On a GPU, the allocator's own count. On a CPU, the growth of the process's resident memory, which
-    includes the scratch space of the convolution library.
+    On a GPU it is the allocator's own count. On a CPU it is the growth of the process's resident memory,
+    which includes the scratch space of the convolution library.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -39,14 +39,14 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
 def keep_memory() -> None:
     """Have the C library keep memory that is freed, until :func:`return_memory`.
 
-    By default it returns large pieces to the system, and what is allocated next faults in page by
-    page: a fifth of a refinement step on a CPU. The most memory that is in use stays the same.
+    By default it returns large pieces to the system, and the next allocation faults in page by page,
+    which takes a fifth of a refinement step on a CPU. The peak of memory in use stays the same.
     """
     _mallopt({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
 
 
 def return_memory() -> None:
-    """Have the C library return memory as it does by default, once a program has used pieces of all sizes."""
+    """Have the C library return memory as it does by default in a program that has used pieces of all sizes."""
     _mallopt({M_MMAP_MAX: 2**16, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26})
 
 
@@ -58,10 +58,10 @@ def _mallopt(parameters: dict[int, int]) -> None:
 
 
 class Meter:
-    """What a piece of work has cost since the meter was made: time, memory and energy.
+    """The cost of a piece of work since the meter was made: time, memory and energy.
 
     Args:
-        device: Where the work is done.
+        device: The device that does the work.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -74,16 +74,16 @@ class Meter:
         self._start = time.perf_counter()
 
     def seconds(self) -> float:
-        """Wall time."""
+        """Wall time in seconds."""
         return time.perf_counter() - self._start
 
     def peak_memory_mb(self) -> float:
-        """Most memory in use, in MB: what the allocator holds of a GPU, or the whole process on a CPU."""
+        """Peak of memory, in MB: the memory of a GPU that the allocator holds, or of the whole process on a CPU."""
         on_gpu = self.device.type == "cuda"
         return (torch.cuda.max_memory_reserved(self.device) if on_gpu else _high_water_mark_bytes()) / 1e6
 
     def joules(self) -> float | None:
-        """Energy of the GPU, whoever used it; None on a CPU or where the driver does not count it."""
+        """Energy of the GPU in joules, of all its users; None on a CPU or if the driver does not count it."""
         now = _energy_counter(self.device)
         return None if now is None or self._joules is None else now - self._joules
 
@@ -109,7 +109,7 @@ def _resident_bytes() -> int:
 
 
 def _reset_high_water_mark() -> None:
-    """Count the peak of resident memory from here, without what the C library keeps for reuse."""
+    """Count the peak of resident memory from here, without freed memory that the C library keeps."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)  # glibc only
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What made a result: the project's version and commit, the packages, the machine, the date."""
+"""The origin of a result: the project's version and commit, the packages, the date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str | None, bool | None]:
-    """The commit of the checkout, and whether its files are as they were committed; None where git does not tell."""
+    """The commit of the checkout, and whether its files are unchanged since; None if git does not tell."""
     if not (CHECKOUT / ".git").exists():
         return None, None
     with suppress(OSError, subprocess.CalledProcessError):
@@ -39,7 +39,7 @@ def _git(*arguments: str) -> str:
 
 
 def software() -> str:
-    """Project and torch in a line, for a record: ``sgaplus 0.1.0 (5780917aa), torch 2.11.0``."""
+    """Versions of the project and of torch in a line, for a record: ``sgaplus 0.1.0 (5780917aa), torch 2.11.0``."""
     name, clean = commit()
     state = "" if name is None else f" ({name[:9]}{'' if clean else ', changed'})"
     return f"sgaplus {__version__}{state}, torch {version('torch')}"

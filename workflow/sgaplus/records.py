@@ -90,8 +90,8 @@ def concatenate(paths: Iterable[str | Path], output: str | Path, keys: Iterable[
 
     Args:
         paths: Record files.
-        output: Where to write.
-        keys: Which refinements to keep, as ``task.Refinement.key``; None for all.
+        output: The file to write.
+        keys: Refinements to keep, as ``task.Refinement.key``; None for all.
     """
     rows = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
     if keys is not None:

@@ -1,7 +1,7 @@
 """Photographs to bitstreams: which model, which target lambda, how good it became.
 
-The bundled models code at seven rates. Refinement toward another lambda than a model's own covers what
-lies between them (the paper's semi-multi-rate idea), and so a rate or a quality can be asked for.
+The bundled models code at seven rates. Refinement toward another lambda than a model's own covers the rates
+between them (the paper's semi-multi-rate idea), and so a user can ask for any rate or quality.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ STRIP = 64
 """Latent rows that the transforms compute at once outside a refinement, to bound memory."""
 
 MEASURE_EVERY = 20
-"""Steps of a refinement between measurements, the best of which is kept."""
+"""Steps of a refinement between measurements. The latents of the best measurement are kept."""
 
 SMALLEST_LMBDA, LARGEST_LMBDA = 1e-4, 1.0
-"""Where a target lambda is searched: ten times beyond the lowest and the highest of the paper's models."""
+"""Bounds of the search for a target lambda: ten times beyond the lowest and the highest of the paper's models."""
 
 ATTEMPTS = 8
 """Refinements of one image with one model, at most, in search of a target."""
@@ -116,7 +116,7 @@ def that_decodes(models: Sequence[Model], header: Header, label: str | Path) -> 
     """The model that a bitstream was made with.
 
     Raises:
-        BitstreamError: it is none of these.
+        BitstreamError: none of the models made it.
     """
     for model in models:
         if model.codec.model.identity == header.model:
@@ -135,7 +135,7 @@ class Settings:
         method: How their latents are refined.
         steps: Steps of refinement; 0 is the plain codec.
         seed: Seed of the random streams.
-        device: Where the refinement is computed. Coding is always on the CPU.
+        device: The device of the refinement. Coding is always on the CPU.
     """
 
     method: Method
@@ -153,7 +153,7 @@ class Compressed:
         model: The model that made it.
         lmbda: Target lambda of the refinement.
         bpp: Bits of the bitstream per pixel.
-        psnr: Of the 8-bit picture that it decodes to, in dB.
+        psnr: PSNR in dB of the decoded 8-bit picture.
     """
 
     data: bytes
@@ -256,7 +256,7 @@ def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
         pixels: uint8 (height, width, 3).
         model: The model to use.
         lmbda: Target lambda.
-        settings: How to refine.
+        settings: Method, steps, seed and device of the refinement.
 
     Raises:
         SgaplusError: the refinement fails, or its latents can't be coded.
@@ -290,8 +290,8 @@ def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:
 
     Args:
         codec: The model.
-        latents: Rounded, without a batch dimension.
-        pixels: Of the image.
+        latents: Rounded latents, (M, H/16, W/16), and hyper-latents, (N, H/64, W/64).
+        pixels: Number of the image's pixels, without padding.
     """
     return codec.relaxed(Latents(latents.y[None], latents.z[None]), no_rounding).bits.item() / pixels
 
@@ -299,7 +299,9 @@ def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:
 def compress_to(
     name: str, pixels: np.ndarray, models: Sequence[Model], target: Target, settings: Settings
 ) -> Compressed:
-    """A photograph's bitstream of a rate or quality, by the model that is nearest to it and a lambda that reaches it.
+    """A photograph's bitstream at a target rate or quality.
+
+    The model nearest to the target makes it, with a lambda that reaches the target.
 
     Raises:
         SgaplusError: the target is out of reach, or as for :func:`compress`.
@@ -325,7 +327,10 @@ def compress_to(
 def _candidates(
     pixels: np.ndarray, models: Sequence[Model], target: Target, device: torch.device
 ) -> list[tuple[Model, float]]:
-    """The nearest models and where each stands without refinement: two, or one if the target is beyond them all."""
+    """The models nearest to the target, each with its rate or quality without refinement.
+
+    Two models, or one if the target is beyond all of them.
+    """
     found = []
     for model in models:
         codec = model.codec_on(device)
@@ -345,9 +350,9 @@ def search(attempt: Callable[[float], Compressed], target: Target, start: float,
 
     Args:
         attempt: Compresses for a log(lambda); rate and quality grow with it, nearly always.
-        target: What to reach; the search ends when it is close.
+        target: The target; the search ends when an attempt is close to it.
         start: The model's own log(lambda).
-        own: What it reaches without refinement, on the target's scale.
+        own: The model's rate or quality without refinement, on the target's scale.
     """
     low, high = math.log(SMALLEST_LMBDA), math.log(LARGEST_LMBDA)
     tried = [(start, own)]  # not yet an attempt: it steers the first one only
@@ -364,7 +369,11 @@ def search(attempt: Callable[[float], Compressed], target: Target, start: float,
 
 
 def _next(tried: Sequence[tuple[float, float]], target: Target) -> float:
-    """Where to try next: between the nearest from either side, or on from the last with the slope so far."""
+    """The next log(lambda) to try.
+
+    Between the nearest attempts below and above the target; or if all are on one side, on from the last attempt
+    with the slope so far.
+    """
     attempts = tried[1:]
     below = max((t for t in attempts if t[1] < target.aim), key=lambda t: t[1], default=None)
     above = min((t for t in attempts if t[1] >= target.aim), key=lambda t: t[1], default=None)

@@ -1,6 +1,8 @@
 """The command line: ``python -m sgaplus compress | decompress | info | evaluate``.
 
-Exit status: 0; 1 if some of the files failed, of which the others are done; 2 if the command itself is wrong.
+Exit status: 0; 1 if some of the files failed, while the others are done; 2 if the command itself is wrong.
+
+This module imports nothing heavy, so that --help and argparse's errors come at once; ``commands`` does the work.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ REMEDIES = {
     DeviceError: "--device cuda: {} Choose --device cpu or --device auto.",
     MissingModelError: "{} Correct --model.",
 }
-"""What to change on the command line, by the error that it mends."""
+"""Sentences that name the option to change, by the class of the error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
