@@ -75,7 +75,7 @@ class Driver:
 
 def test_the_energy_of_a_gpu_is_the_growth_of_its_drivers_counter(monkeypatch):
     driver = Driver()
-    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.setattr(meter, "pynvml", driver)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="11-22"))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
     running = meter.Meter(torch.device("cuda"))

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+import pynvml
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
@@ -92,8 +94,6 @@ def _energy_counter(device: torch.device) -> float | None:
     """Joules that a GPU has used since its driver was loaded."""
     if device.type != "cuda":
         return None
-    import pynvml
-
     try:
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
@@ -103,8 +103,6 @@ def _energy_counter(device: torch.device) -> float | None:
 
 
 def _resident_bytes() -> int:
-    import psutil
-
     return psutil.Process().memory_info().rss
 
 
