@@ -16,7 +16,7 @@ def training_curves(metrics: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss, PSNR and rate over training steps, a line per model: training crops thin, evaluation images marked.
 
     Args:
-        metrics: Tables of ``training.METRICS`` by model, in the order of the legend.
+        metrics: Tables of ``monitor.METRICS`` by model, in the order of the legend.
     """
     panels = [("loss", "R-D loss"), ("psnr", "PSNR (dB)"), ("bpp", "Rate (bpp)")]
     figure, axes = plt.subplots(1, 3, figsize=(2 * COLUMN, 2.8))
