@@ -31,9 +31,9 @@ demo: install
 	$(BIN)/snakemake report --cores $(CORES) $(DEMO)
 	@echo 'The report is results/demo/report.html'
 
-# side by side; tests that share a run of the workflow are a group, and stay together
+# side by side; tests of a file, and files that share a run of the workflow, stay together
 test: install
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 test-slurm: install
 	$(BIN)/pytest tests/slurm

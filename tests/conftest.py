@@ -9,14 +9,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # before torch is loaded: as in the workflow's jobs, and one thread for each of the processes that share the cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+TOGETHER = {"test_run.py": "tiny run", "test_identity.py": "tiny run"}
+"""Files of the workflow's tests that share a run, which takes minutes."""
+
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("SGAPLUS_PHOTOGRAPHS", REPOSITORY.parent / "shared" / "data"))
+
+
+class ByFile(LoadScopeScheduling):
+    """Sends the tests of a file to one process, and those of files that share a run."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return TOGETHER.get(Path(file).name, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log) -> ByFile:
+    return ByFile(config, log)
 
 
 def photographs_in(name: str) -> Path:

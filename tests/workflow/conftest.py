@@ -143,7 +143,7 @@ CONFIG = ("--configfile", "tiny.yaml", "--cores", "2")
 def finished(tmp_path_factory, snakemake) -> Path:
     """A checkout in which the tiny configuration has run to its end. What its scripts ran is in ``trace``.
 
-    It takes minutes, and its tests change it for a while: they are one group of pytest-xdist, "tiny run".
+    It takes minutes, and its tests change it for a while: they run in one process (``TOGETHER`` in tests/conftest.py).
     """
     folder = checkout(tmp_path_factory.mktemp("tiny"))
     photographs(folder / "pictures")

@@ -26,8 +26,6 @@ from ..unit.data.test_shards import inner
 from ..unit.making import encoded
 from .conftest import checkout, write_config
 
-pytestmark = pytest.mark.xdist_group("published data sets")
-
 CONFIG = ("--cores", "2", "--configfile", "tiny.yaml")
 DATASETS = {
     "kodak": {"manifest": "kodak", "count": 2},

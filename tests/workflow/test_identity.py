@@ -16,8 +16,6 @@ from sgaplus.refinement import rounding_source
 
 from .conftest import CONFIG, LIBRARY, REPOSITORY, TINY, edited, started, write_config
 
-pytestmark = pytest.mark.xdist_group("tiny run")
-
 SHOWN = {"draw_figure": "fig2_true_loss", "draw_qualitative": "fig5_qualitative", "make_table": "bd_kodak"}
 """An experiment of the paper for each rule whose code depends on it."""
 

@@ -17,8 +17,6 @@ from sgaplus.data.sources import make
 
 from .conftest import REPOSITORY, checkout
 
-pytestmark = pytest.mark.xdist_group("fresh clone")
-
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):

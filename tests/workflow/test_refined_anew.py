@@ -13,8 +13,6 @@ from sgaplus import records
 
 from .conftest import CONFIG, LIBRARY, TINY, checkout, edited, photographs, write_config
 
-pytestmark = pytest.mark.xdist_group("given model")
-
 OWN = """
 import torch
 from dataclasses import dataclass

@@ -24,7 +24,6 @@ from sgaplus.codec.hyperprior import load_state
 
 from .conftest import CONFIG, PAPER, TINY, checkout, photographs, started, write_config
 
-pytestmark = pytest.mark.xdist_group("tiny run")
 KEYS = ["image", "model", "method", "step"]
 MEASURED = ["seconds", "peak_memory_mb", "joules"]
 
