@@ -15,13 +15,14 @@ help:
 
 install: .venv/installed
 
-# the environment is exactly the lock's: what the lock does not name is removed
+# the environment is exactly the lock's: what the lock does not name is removed; compiled once, since each job is a
+# process that imports it, and not every machine lets them write beside it
 .venv/installed: envs/bootstrap.lock envs/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 12); sys.exit(None if ok else "error: Python 3.11 or 3.12 is needed, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.11" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { echo 'error: $(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing the locked environment into .venv (5 GB)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/bootstrap.lock
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python envs/requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python envs/requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
