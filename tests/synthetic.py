@@ -97,7 +97,7 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
     loss = bpp + target * mse
     estimated = bpp * WIDTH * HEIGHT / 8
     return {
-        **{"bpp": bpp, "mse": mse, "psnr": 10 * np.log10(255**2 / mse)},
+        **{"bpp": bpp, "mse": mse, "mse_unclamped": mse, "psnr": 10 * np.log10(255**2 / mse)},
         **{"true_loss": loss, "method_loss": loss + 0.05 * np.exp(-step / 300)},
         **{"batch": 2, "seconds": 0.2 * step, "peak_memory_mb": 900.0, "joules": float("nan")},
         "bytes": round(1.015 * estimated) + 40 if step in (0, last) else None,

@@ -43,8 +43,9 @@ def test_the_totals_of_strips_add_up(images):
 
 
 def test_the_records_and_axes_have_its_names():
-    fields = MSE.fields(torch.tensor([65.025]))
-    assert list(fields) == [MSE.name, MSE.quality] == ["mse", "psnr"]
+    fields = MSE.fields(torch.tensor([65.025]), torch.tensor([70.0]))
+    assert list(fields) == [MSE.name, f"{MSE.name}_unclamped", MSE.quality] == ["mse", "mse_unclamped", "psnr"]
+    assert fields["mse_unclamped"].item() == 70
     assert fields["psnr"].item() == pytest.approx(30)
     assert set(fields) <= set(FIELDS)
     assert PANELS[MSE.quality] == MSE.label

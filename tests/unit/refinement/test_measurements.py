@@ -21,15 +21,23 @@ def test_a_row_adds_up(codec, images):
         for row in refined.rows:
             best = min(best, row["true_loss"])
             assert row["bpp"] == pytest.approx(row["bpp_y"] + row["bpp_z"], rel=1e-6)
-            assert row["true_loss"] == pytest.approx(row["bpp"] + 0.02 * row["mse"], rel=1e-6)
+            assert row["true_loss"] == pytest.approx(row["bpp"] + 0.02 * row["mse_unclamped"], rel=1e-6)
             assert row["best_true_loss"] == best
+
+
+def test_straight_through_minimises_the_true_loss_itself(codec, picture):
+    glaring = ("glaring", (4 * picture(64, 64) - 1.5).clamp(0, 1))
+    (refined,) = refine(codec, [glaring], Method(rounding.make("ste"), lr=1e-3), Plan(0.05, 6, record_steps(6, 1)))
+    for row in refined.rows:
+        assert row["mse"] < row["mse_unclamped"], "clamping must matter here"
+        assert row["method_loss"] == pytest.approx(row["true_loss"], rel=1e-6)
 
 
 def test_the_best_latents_are_kept_on_request(codec, images):
     wild = Method(rounding.make("ste"), lr=20.0)
     plan = Plan(0.01, 12, record_steps(12, 1), keep_best=True)
     (refined,) = refine(codec, images[:1], wild, plan)
-    losses = [row["true_loss"] for row in refined.rows]
+    losses = [row["bpp"] + 0.01 * row["mse"] for row in refined.rows]
     assert min(losses) < losses[-1], "the run must get worse for this test to mean something"
     kept = codec.measure(codec.batch([images[0][1]]), Latents(refined.latents.y[None], refined.latents.z[None]))
     assert (kept.bpp + 0.01 * kept.distortion).item() == pytest.approx(min(losses), rel=1e-5)

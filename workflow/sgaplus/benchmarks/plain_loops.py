@@ -44,7 +44,7 @@ class PlainRefinement:
             z = torch.round(self.z - self.medians) + self.medians
             scales, means = self.model.h_s(z).chunk(2, 1)
             y = torch.round(self.y - means) + means
-            true_loss = self._rate(y, z, scales, means) + self._distortion(self.model.g_s(y).clamp(0, 1))
+            true_loss = self._rate(y, z, scales, means) + self._distortion(self.model.g_s(y))
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -180,7 +180,7 @@ def _take_turns(
 def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Latents], lmbda: float) -> float:
     """The mean true loss of pictures of one size; their latents come in batches."""
     together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
-    return float(codec.measure(codec.batch(pictures), together).loss(lmbda).mean())
+    return float(codec.measure(codec.batch(pictures), together).true_loss(lmbda).mean())
 
 
 def startup(device: torch.device) -> list[Row]:

@@ -15,7 +15,7 @@ class MeanSquaredError:
     """255^2 * mean((x - x^)^2) over the original pixels of an image: the paper's distortion.
 
     Attributes:
-        name: Name of the distortion's field in the records.
+        name: Name of the distortion's field in the records; with ``_unclamped``, of the field without clamping.
         quality: Name of the field in the records with the quality in dB.
         label: The quality's name on axes.
         adds_up: Whether the distortion is a sum over pixels in any order. Then an image may be compared in strips,
@@ -41,9 +41,9 @@ class MeanSquaredError:
         """The distortion of each image, (B,), from its :meth:`total` and its number of original pixels."""
         return PEAK**2 * total / (CHANNELS_OF_COLOUR * pixels)
 
-    def fields(self, value: Tensor) -> dict[str, Tensor]:
-        """Values of the distortion as fields of the records, (B,) each."""
-        return {self.name: value, self.quality: psnr(value)}
+    def fields(self, value: Tensor, unclamped: Tensor) -> dict[str, Tensor]:
+        """Values of the distortion, of the clamped reconstruction and not, as fields of the records, (B,) each."""
+        return {self.name: value, f"{self.name}_unclamped": unclamped, self.quality: psnr(value)}
 
 
 class _SumOfSquares(Function):

@@ -74,20 +74,27 @@ class Measurement:
 
     Attributes:
         bpp_y, bpp_z: Estimated bits per original pixel.
-        distortion: Over original pixels, by the codec's ``distortion_measure``, reconstruction clamped to [0, 1].
+        distortion: Over original pixels, by the codec's ``distortion_measure``, of the reconstruction that a decoder
+            gives: clamped to [0, 1].
+        distortion_unclamped: The same of the synthesis's own output, as the paper's authors measure it.
     """
 
     bpp_y: Tensor
     bpp_z: Tensor
     distortion: Tensor
+    distortion_unclamped: Tensor
 
     @property
     def bpp(self) -> Tensor:
         """Estimated bits per original pixel, latents and hyper-latents."""
         return self.bpp_y + self.bpp_z
 
-    def loss(self, lmbda: float) -> Tensor:
-        """The true loss, (B,): bits per pixel + lambda * distortion."""
+    def true_loss(self, lmbda: float) -> Tensor:
+        """The paper's true loss, (B,): bits per pixel + lambda * distortion, not clamped."""
+        return self.bpp + lmbda * self.distortion_unclamped
+
+    def sent_loss(self, lmbda: float) -> Tensor:
+        """The loss of the image that a decoder gives, (B,): bits per pixel + lambda * distortion."""
         return self.bpp + lmbda * self.distortion
 
 
@@ -259,14 +266,19 @@ class Codec:
         """Rate and distortion of the rounded latents, as a decoder would see them."""
         with torch.no_grad():
             rounded = self.relaxed(latents, hard_rounding)
-            return Measurement(
-                rounded.bits_y / batch.pixels,
-                rounded.bits_z / batch.pixels,
-                self._distortion(self._clamped, batch.x, batch.mask, batch.pixels, rounded.latents.y, strip),
-            )
+            y = rounded.latents.y
+            strips = [self._total_clamped_and_not(batch, y, *span) for span in self._spans(y.shape[2], strip)]
+            totals = torch.stack(strips).sum(dim=0)
+            clamped, unclamped = (self.distortion_measure.value(total, batch.pixels) for total in totals)
+            return Measurement(rounded.bits_y / batch.pixels, rounded.bits_z / batch.pixels, clamped, unclamped)
 
-    def _clamped(self, y: Tensor) -> Tensor:
-        return self.synthesise(y).clamp(0, 1)
+    def _total_clamped_and_not(self, batch: Batch, y: Tensor, start: int, stop: int) -> Tensor:
+        """The distortion measure's total over latent rows start to stop, clamped to [0, 1] and not, (2, B)."""
+        x_hat = self._rows(self.synthesise, y, start, stop)
+        scale = batch.x.shape[2] // y.shape[2]
+        rows = slice(start * scale, stop * scale)
+        x, mask = batch.x[:, :, rows], None if batch.mask is None else batch.mask[:, :, rows]
+        return torch.stack([self.distortion_measure.total(one, x, mask) for one in (x_hat.clamp(0, 1), x_hat)])
 
     def _rows(self, synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
         """Reconstruction in the pixels of latent rows start to stop."""

@@ -59,6 +59,7 @@ class Measurements:
         self.codec = optimization.codec
         self.rows: list[list[Row]] = [[] for _ in self.names]
         self.best = [math.inf] * len(self.names)
+        self.best_sent = [math.inf] * len(self.names)
         self.best_latents: list[Latents | None] = [None] * len(self.names)
         self.first_bad: Tensor | None = None
         self.meter = Meter(self.codec.device)
@@ -72,14 +73,14 @@ class Measurements:
     def add(self, step: int, loss: Tensor) -> None:
         """Measure the latents before a step, whose method loss is known."""
         latents, measured = self.optimization.latents, self.optimization.measure()
-        true_loss = measured.loss(self.plan.lmbda)
+        true_loss, sent_loss = measured.true_loss(self.plan.lmbda), measured.sent_loss(self.plan.lmbda).tolist()
         columns = {
             "method_loss": loss,
             "true_loss": true_loss,
             "bpp_y": measured.bpp_y,
             "bpp_z": measured.bpp_z,
             "bpp": measured.bpp,
-            **self.codec.distortion_measure.fields(measured.distortion),
+            **self.codec.distortion_measure.fields(measured.distortion, measured.distortion_unclamped),
         }
         self._stop_if_not_finite(step, true_loss)
         values = {name: column.tolist() for name, column in columns.items()}
@@ -92,10 +93,10 @@ class Measurements:
             "device": self.codec.device.type,
         }
         for i, rows in enumerate(self.rows):
-            if values["true_loss"][i] < self.best[i]:
-                self.best[i] = values["true_loss"][i]
-                if self.plan.keep_best:
-                    self.best_latents[i] = Latents(latents.y[i].detach().clone(), latents.z[i].detach().clone())
+            self.best[i] = min(self.best[i], values["true_loss"][i])
+            if self.plan.keep_best and sent_loss[i] < self.best_sent[i]:
+                self.best_sent[i] = sent_loss[i]
+                self.best_latents[i] = Latents(latents.y[i].detach().clone(), latents.z[i].detach().clone())
             row: Row = {name: column[i] for name, column in values.items()}
             rows.append(row | shared | {"best_true_loss": self.best[i]})
 

@@ -73,7 +73,7 @@ class Plan:
         record_at: Steps to measure; 0 and ``steps`` are always measured.
         seed: Seed of every image's random stream, together with its name.
         memory_bytes: Budget of one sub-batch's working memory.
-        keep_best: Return the best measured latents instead of the last.
+        keep_best: Return the measured latents of the lowest loss as it is sent, instead of the last.
     """
 
     lmbda: float
