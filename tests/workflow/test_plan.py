@@ -52,7 +52,7 @@ def refinements(config: dict) -> Counter:
         swept = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
         for model, name, seed, changes in product(entry["models"], entry["methods"], entry["seeds"], swept):
             method = config["methods"][name]
-            own = {key: method[key] for key in ("lr", "tau_max", "tau_rate") if key in method} | method["parameters"]
+            own = {key: method[key] for key in ("lr", "tau_max", "cooling") if key in method} | method["parameters"]
             decided = tuple(sorted((own | changes).items()))
             for target in entry.get("targets", [config["models"][model]["lmbda"]]):
                 found.add((entry["dataset"], model, name, seed, target, decided))

@@ -34,6 +34,7 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "parameters": (pa.string(), "the rounding's own parameters, such as a, r and n, as a JSON object"),
     "tau_max": (pa.float64(), "highest temperature"),
     "tau_rate": (pa.float64(), "decay of the temperature per step"),
+    "schedule_steps": (pa.int32(), "steps in which the method passes through its temperatures and learning rates"),
     "lr": (pa.float64(), "learning rate of the latents, at its highest"),
     "seed": (pa.int64(), "seed of the run; the image's own stream is seeded by it and the name"),
     "step": (pa.int32(), "optimiser steps taken before this measurement"),

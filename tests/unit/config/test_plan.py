@@ -148,7 +148,7 @@ def test_settings_of_the_paper_are_the_papers(paper):
     assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4, "ssl_fast": 0.04}  # which is ours
     assert paper["methods"]["sga"]["tau_max"] == 0.5
     for name in ("linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"):
-        assert (paper["methods"][name]["tau_max"], paper["methods"][name]["tau_rate"]) == (1.0, 1e-3)
+        assert [paper["methods"][name][key] for key in ("tau_max", "cooling", "steps")] == [1.0, 2.0, 2000]
 
 
 def test_probabilities_need_only_methods():
@@ -226,14 +226,17 @@ def test_a_sweep_of_two_parameters_tries_every_combination():
         ({"tau_max": [0.5, 0]}, ".tau_max: 0 is less than or equal to the minimum of 0. It is: Highest temperature."),
         ({"tau_max": [0.5, -0.5]}, ".tau_max: -0.5 is less than or equal to the minimum of 0."),
         ({"tau_max": [0.5, 1.5]}, ".tau_max: 1.5 is greater than the maximum of 1."),
-        ({"tau_rate": [-1]}, ".tau_rate: -1 is less than the minimum of 0."),
+        ({"cooling": [-1]}, ".cooling: -1 is less than the minimum of 0."),
         ({"lr": [0]}, ".lr: 0 is less than or equal to the minimum of 0."),
         ({"lr": ["1e-4"]}, ".lr.0: '1e-4' is not of type 'number' (YAML reads 1e-4 as text; write 1.0e-4)"),
-        ({"tau_mx": [0.5]}, ": methods.sga has no 'tau_mx' to sweep. Did you mean 'tau_max'? Known: lr, tau_max, tau_"),
-        ({"a": [1]}, ": methods.sga has no 'a' to sweep. Known: lr, tau_max, tau_rate."),
-        ({"steps": [10]}, ": methods.sga has no 'steps' to sweep. Known: lr, tau_max, tau_rate."),
+        (
+            {"tau_mx": [0.5]},
+            ": methods.sga has no 'tau_mx' to sweep. Did you mean 'tau_max'? Known: cooling, lr, tau_max.",
+        ),
+        ({"a": [1]}, ": methods.sga has no 'a' to sweep. Known: cooling, lr, tau_max."),
+        ({"steps": [10]}, ": methods.sga has no 'steps' to sweep. Known: cooling, lr, tau_max."),
         ({}, ": {} should be non-empty. It is: One parameter"),
-        ({"lr": [1], "tau_max": [1], "tau_rate": [1]}, ": {'lr': [1], 'tau_max': [1], 'tau_rate': [1]} has too many"),
+        ({"lr": [1], "tau_max": [1], "cooling": [1]}, ": {'lr': [1], 'tau_max': [1], 'cooling': [1]} has too many"),
     ],
 )
 def test_a_wrong_sweep_is_refused(sweep, said):
@@ -257,9 +260,9 @@ def test_refinements_that_would_share_a_file_name_are_refused(config, said):
 
 
 def test_a_method_with_steps_of_its_own_has_the_counts_up_to_those():
-    config = validated(small(**{"methods.sga.steps": 30}))
+    config = validated(small(**{"methods.sga.steps": 30, "experiments.table.methods": ["sga", "ssl"]}))
     refinement = plan.refinements(config)["photos", "low", "0.01", "sga", "0"]
-    assert (refinement.steps, refinement.record) == (30, {10, 20})
+    assert (refinement.steps, refinement.record) == (20, {10, 20})
 
 
 @pytest.mark.parametrize(
@@ -268,7 +271,12 @@ def test_a_method_with_steps_of_its_own_has_the_counts_up_to_those():
         ({"methods.sga.steps": 5}, "experiments.curves.steps: asks for 20, but methods.sga.steps is 5."),
         ({"methods.sga.steps": 15}, "experiments.curves.steps: asks for 20, but methods.sga.steps is 15."),
         (
-            {"methods.sga.steps": 30, "experiments.table.table": "budget", "experiments.table.against": "sga"},
+            {
+                "methods.sga.steps": 30,
+                "experiments.table.table": "budget",
+                "experiments.table.against": "sga",
+                "experiments.table.methods": ["sga", "ssl"],
+            },
             "experiments.table.steps: asks for 40, but methods.sga.steps is 30.",
         ),
         (
@@ -286,10 +294,18 @@ def test_more_steps_than_the_method_runs_are_refused(changes, said):
     assert refusal(small(**changes)) == f"{said} Ask for at most that many."
 
 
-def test_a_method_with_steps_of_its_own_always_runs_them():
+def test_a_method_stops_where_no_experiment_asks_for_more():
     config = validated(small(**{"methods.sga.steps": 100}))
     refinement = plan.refinements(config)["photos", "low", "0.01", "sga", "0"]
-    assert (refinement.steps, refinement.record) == (100, {10, 20, 40})
+    assert (refinement.steps, refinement.record) == (40, {10, 20, 40})
+
+
+def test_more_steps_than_any_method_has_are_refused():
+    changes = {"methods.sga.steps": 30, "methods.ssl.steps": 30, "experiments.table.methods": ["sga", "ssl"]}
+    assert refusal(small(**changes)) == (
+        "experiments.table.steps: asks for 40, but none of its methods has more than 30. "
+        "Ask for at most that many, or raise methods.sga.steps."
+    )
 
 
 @pytest.mark.parametrize(("count", "size", "jobs"), [(24, 8, 3), (25, 8, 4), (1, 8, 1), (8, 1, 8), (7, 8, 1)])

@@ -105,7 +105,7 @@ def test_a_missing_key_is_named(place):
         ("training.warmup_steps", -1),
         ("methods.sga.tau_max", 0),
         ("methods.sga.tau_max", 1.5),
-        ("methods.sga.tau_rate", -1),
+        ("methods.sga.cooling", -1),
         ("methods.sga.lr", 0),
         ("methods.sga.marker", "oo"),
         ("refinement.images_per_job", 0),
@@ -260,6 +260,8 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 def test_an_example_of_the_readme_is_a_good_configuration(example, below, tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(OWN_ROUNDING)
     monkeypatch.chdir(tmp_path)
+    if "demo.yaml" in below:
+        example = example.replace("steps: [2000]", "steps: [200]")  # there a method has no more
     changes = yaml.safe_load(example)
     config = validated(overlaid(*below, copy.deepcopy(changes)))
     for name in changes.get("experiments", {}):

@@ -23,10 +23,11 @@ SETTINGS = {
     "rounding": "ssl",
     "parameters": {},
     "tau_max": 1.0,
-    "tau_rate": 1e-3,
+    "cooling": 2.0,
     "lr": 5e-3,
     "lr_schedule": "constant",
     "optimizer": "adam",
+    "steps": 2000,
 }
 SSL = Refinement("pictures", "low", 0.05, "ssl", "ssl", 0, SETTINGS, steps=4, record={3})
 

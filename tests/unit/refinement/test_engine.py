@@ -12,7 +12,7 @@ from sgaplus.meter import peak_memory
 from sgaplus.refinement import memory, rounding
 from sgaplus.refinement.engine import refine
 from sgaplus.refinement.method import Method, Plan
-from sgaplus.refinement.rounding import Rounding, Temperature
+from sgaplus.refinement.rounding import Rounding
 
 METHODS = {name: Method(rounding.make(name)) for name in Rounding.registry}
 SSL = METHODS["ssl"]
@@ -107,8 +107,8 @@ def test_optimiser_and_learning_rate_schedules_come_from_the_settings(codec, ima
         final(lr=1e-2),
         final(optimizer="sgd"),
         final(lr_schedule="cosine"),
-        final(temperature=Temperature(0.3)),
-        final(temperature=Temperature(1.0, 0.1)),
+        final(tau_max=0.3),
+        final(cooling=200.0),
     }
     assert len(results) == 6
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -7,14 +10,13 @@ from sgaplus.errors import ConfigError
 from sgaplus.paths import shipped
 from sgaplus.refinement import rounding
 from sgaplus.refinement.method import Method, record_steps
-from sgaplus.refinement.rounding import Temperature
 
 
 def test_the_cosine_schedule_falls_from_the_rate_to_zero():
-    method = Method(rounding.make("ssl"), lr=0.4, lr_schedule="cosine")
-    assert method.learning_rate(0, 10) == 0.4
-    assert method.learning_rate(5, 10) == pytest.approx(0.2)
-    assert method.learning_rate(10, 10) == pytest.approx(0)
+    method = Method(rounding.make("ssl"), lr=0.4, lr_schedule="cosine", steps=10)
+    assert method.learning_rate(0) == 0.4
+    assert method.learning_rate(5) == pytest.approx(0.2)
+    assert method.learning_rate(10) == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +33,16 @@ def test_record_steps_hold_first_last_every_kth_and_those_asked_for():
     assert record_steps(0, 4) == {0}
 
 
+def test_the_papers_temperatures_are_the_default():
+    method = Method(rounding.make("ssl"))
+    assert [method.temperature(step) for step in range(2001)] == [math.exp(-1e-3 * step) for step in range(2001)]
+
+
 def test_the_temperature_falls_as_far_in_other_steps():
-    method = Method(rounding.make("ssl"), Temperature(0.9, 3e-3), lr=0.4)
-    other = method.cooling_in(100, of=500)
-    assert other.temperature(100) == pytest.approx(method.temperature(500))
+    method = Method(rounding.make("ssl"), tau_max=0.9, cooling=1.5, steps=500)
+    other = replace(method, steps=100)
+    assert other.temperature(100) == pytest.approx(method.temperature(500)) == pytest.approx(math.exp(-1.5))
     assert other.temperature(0) == 0.9
-    assert (other.rounding, other.lr) == (method.rounding, 0.4)
 
 
 def test_a_method_without_settings_is_that_of_an_entry_without_any():

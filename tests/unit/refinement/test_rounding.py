@@ -229,11 +229,12 @@ def test_integers_half_integers_and_extreme_random_numbers_are_finite(method, ta
 @given(
     step=st.integers(0, 10_000),
     tau_max=st.floats(0.01, 1.0),
-    rate=st.floats(0, 0.1),
+    cooling=st.floats(0, 200),
+    steps=st.integers(1, 4000),
 )
-def test_the_temperature_is_capped_and_never_rises(step, tau_max, rate):
-    tau = Temperature(tau_max, rate)
-    assert tau(step) == min(math.exp(-rate * step), tau_max)
+def test_the_temperature_is_capped_and_never_rises(step, tau_max, cooling, steps):
+    tau = Temperature(tau_max, cooling, steps)
+    assert tau(step) == min(math.exp(-(cooling / steps) * step), tau_max)
     assert tau(step + 1) <= tau(step) <= tau_max
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -53,8 +54,6 @@ ROUNDS = 5
 TAPS = 25
 
 SSL = Method(rounding.make("ssl"))
-PAPER_STEPS = 2000
-"""Steps of the paper's refinements, with the temperature of ``SSL``."""
 
 Row = dict[str, str | int | float]
 Case = tuple[int, int, int, int]
@@ -113,7 +112,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
     plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
     size = LARGEST_SUB_BATCH.get(device.type, count)
     named = [(str(i), picture) for i, picture in enumerate(pictures)]
-    plan = Plan(lmbda, PAPER_STEPS)
+    plan = Plan(lmbda, SSL.steps)
     engine = [LatentOptimization(codec, SubBatch(named[i : i + size]), SSL, plan) for i in range(0, count, size)]
 
     def plain_steps(start: int, stop: int) -> None:
@@ -217,11 +216,11 @@ def precisions(
 
     Args:
         pictures: Names and images, (3, h, w) in [0, 1], h and w multiples of 64.
-        steps: Steps of each refinement; the temperature falls as far in them as in the paper's 2000.
+        steps: Steps of each refinement; the temperature falls as far in them as in the paper's.
         seeds: Seeds of the random streams.
         device: The device of all refinements.
     """
-    method = SSL.cooling_in(steps, of=PAPER_STEPS)
+    method = replace(SSL, steps=steps)
     rows: list[Row] = []
     for file in sorted(MODELS.glob("*.pth"), key=_lmbda):
         codecs = [Codec(Hyperprior.of(load_state(file)), device, precision) for precision in PRECISIONS]

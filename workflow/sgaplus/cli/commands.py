@@ -94,10 +94,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     entries = methods.read()
     if options.method not in entries:
         raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, entries)}")
-    entry = entries[options.method]
-    method = Method.from_settings(entry)
-    if "steps" in entry and options.steps:
-        method = method.cooling_in(options.steps, of=entry["steps"])
+    steps = {"steps": options.steps} if options.steps else {}
+    method = Method.from_settings(entries[options.method] | steps)
     return Settings(method, options.steps, options.seed, devices.resolve(options.device))
 
 

@@ -18,7 +18,7 @@ from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.refinement import rounding_source
 from sgaplus.refinement.task import Refinement
 
-SWEEPABLE = ("tau_max", "tau_rate", "lr")
+SWEEPABLE = ("tau_max", "cooling", "lr")
 """Settings of a method, beside its rounding's own parameters, that an experiment may sweep."""
 
 PRESENTATION = ("label", "color", "marker")
@@ -56,10 +56,16 @@ def refinements(config: Mapping[str, Any], experiment: str | None = None) -> dic
 def _selection(config: Mapping[str, Any], experiment: Experiment, where: str) -> Iterator[Refinement]:
     if experiment.dataset is None:
         return
+    longest = max(config["methods"][method]["steps"] for method in experiment.methods)
+    if experiment.last_step > longest:
+        raise ConfigError(
+            f"{where}.steps: asks for {experiment.last_step}, but none of its methods has more than {longest}. "
+            f"Ask for at most that many, or raise methods.{experiment.methods[0]}.steps."
+        )
     for model, method, seed in itertools.product(experiment.models, experiment.methods, experiment.seeds):
         targets = experiment.targets or [config["models"][model]["lmbda"]]
         for target, (variant, settings) in itertools.product(targets, _variants(config, experiment, method, where)):
-            counts = _counts(experiment, method, settings.get("steps"), where)
+            counts = _counts(experiment, method, settings["steps"], where)
             yield Refinement(
                 experiment.dataset,
                 model,
@@ -68,14 +74,14 @@ def _selection(config: Mapping[str, Any], experiment: Experiment, where: str) ->
                 variant,
                 seed,
                 {key: value for key, value in settings.items() if key not in PRESENTATION},
-                settings.get("steps", max(counts)),
+                max(counts),
                 counts,
             )
 
 
-def _counts(experiment: Experiment, method: str, own: int | None, where: str) -> set[int]:
-    """The step counts of an experiment that a method has; one of its own number of steps has none beyond."""
-    counts = {count for count in experiment.steps if own is None or count <= own}
+def _counts(experiment: Experiment, method: str, own: int, where: str) -> set[int]:
+    """The step counts of an experiment that a method has, whose schedules end after its own steps."""
+    counts = {count for count in experiment.steps if count <= own}
     asked = experiment.last_step if method == experiment.against or at_last_step(experiment) else experiment.first_step
     if asked not in counts:
         raise ConfigError(

@@ -219,8 +219,8 @@ def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experime
                 f"{where}: experiments.{claim.experiment} has no method {method!r}."
                 f"{did_you_mean(method, experiment.methods)}"
             )
-        own, steps = config["methods"][method].get("steps"), claim.step(experiment)
-        if own is not None and own < steps:
+        own, steps = config["methods"][method]["steps"], claim.step(experiment)
+        if own < steps:
             raise ConfigError(f"{where}: is about {steps} steps, but methods.{method}.steps is {own}. Leave it out.")
     if claim.method in claim.than:
         raise ConfigError(f"{where}.than: {claim.method} would be compared with itself. Leave it out.")

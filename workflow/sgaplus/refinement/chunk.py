@@ -204,7 +204,10 @@ class Chunk:
             "rounding": refinement.settings["rounding"],
             # all parameters, also the ones that the configuration leaves at their default
             "parameters": json.dumps(asdict(method.rounding)),
-            **{key: refinement.settings[key] for key in ("tau_max", "tau_rate", "lr")},
+            "tau_max": method.tau_max,
+            "tau_rate": method.temperature.rate,
+            "lr": method.lr,
+            "schedule_steps": method.steps,
         }
         sizes = {name: {"width": image.width, "height": image.height} for name, image in self.members.items()}
         return [row | shared | sizes[row["image"]] for row in rows]

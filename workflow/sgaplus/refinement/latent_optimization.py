@@ -73,7 +73,7 @@ class LatentOptimization:
         """Move the latents along the gradient of a loss."""
         self.optimizer.zero_grad()
         loss.sum().backward()
-        self.optimizer.step(self.method.learning_rate(step, self.plan.steps))
+        self.optimizer.step(self.method.learning_rate(step))
 
     def measure(self) -> Measurement:
         """Rate and distortion of the latents as they are now, rounded."""

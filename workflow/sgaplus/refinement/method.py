@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sgaplus.errors import ConfigError
@@ -19,17 +20,22 @@ class Method:
 
     Attributes:
         rounding: The relaxation.
-        temperature: Its annealing schedule.
+        tau_max: Highest temperature, in (0, 1].
+        cooling: Decay of the temperature over all steps: see ``rounding.Temperature``.
         lr: Learning rate, above 0.
         lr_schedule: ``constant``, or ``cosine`` (from ``lr`` to 0 over the steps).
         optimizer: A key of ``optimizers.OPTIMIZERS``.
+        steps: Steps of its schedules: temperature, and learning rate unless it is constant. A refinement may stop
+            before them.
     """
 
     rounding: Rounding
-    temperature: Temperature = field(default_factory=Temperature)
+    tau_max: float = 1.0
+    cooling: float = 2.0
     lr: float = 5e-3
     lr_schedule: str = "constant"
     optimizer: str = "adam"
+    steps: int = 2000
 
     def __post_init__(self) -> None:
         if self.lr_schedule not in ("constant", "cosine"):
@@ -44,23 +50,19 @@ class Method:
         Raises:
             ConfigError: unknown rounding or parameter, or a value out of range.
         """
-        return cls(
-            rounding.make(settings["rounding"], **settings["parameters"]),
-            Temperature(settings["tau_max"], settings["tau_rate"]),
-            settings["lr"],
-            settings["lr_schedule"],
-            settings["optimizer"],
-        )
+        own = {name: settings[name] for name in ("tau_max", "cooling", "lr", "lr_schedule", "optimizer", "steps")}
+        return cls(rounding.make(settings["rounding"], **settings["parameters"]), **own)
 
-    def cooling_in(self, steps: int, of: int) -> Method:
-        """The method whose temperature falls as far in ``steps`` steps as this one's does in ``of``."""
-        return replace(self, temperature=replace(self.temperature, rate=self.temperature.rate * (of / steps)))
+    @cached_property
+    def temperature(self) -> Temperature:
+        """The temperature before each step."""
+        return Temperature(self.tau_max, self.cooling, self.steps)
 
-    def learning_rate(self, step: int, steps: int) -> float:
-        """The learning rate of one of ``steps`` steps."""
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of a step."""
         if self.lr_schedule == "constant":
             return self.lr
-        return self.lr * (1 + math.cos(math.pi * step / steps)) / 2
+        return self.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,22 @@ Draw = Callable[[], Tensor]
 
 @dataclass(frozen=True)
 class Temperature:
-    """tau(t) = min(exp(-rate * t), tau_max)  (section 4 of the paper, after [S]).
+    """tau(t) = min(exp(-c * t), tau_max)  (section 4 of the paper, after [S]), for a number of steps.
 
     Attributes:
         tau_max: Highest temperature, in (0, 1].
-        rate: Decay per step, at least 0.
+        cooling: Decay over all steps, at least 0: c * steps. The paper's c = 1e-3 makes 2 in its 2000 steps.
+        steps: Steps that the whole way takes, at least 1.
     """
 
     tau_max: float = 1.0
-    rate: float = 1e-3
+    cooling: float = 2.0
+    steps: int = 2000
+
+    @property
+    def rate(self) -> float:
+        """Decay c per step."""
+        return self.cooling / self.steps
 
     def __call__(self, step: int) -> float:
         return min(math.exp(-self.rate * step), self.tau_max)

@@ -27,7 +27,7 @@ BAND: Style = {"alpha": 0.15, "linewidth": 0}
 BAR: Style = {"elinewidth": 2.5, "alpha": 0.3}
 """Bands and error bars."""
 
-SYMBOLS = {"tau_max": r"$\tau_\mathrm{max}$", "tau_rate": "c", "lr": "learning rate"}
+SYMBOLS = {"tau_max": r"$\tau_\mathrm{max}$", "cooling": "cooling", "lr": "learning rate"}
 """Swept parameters as they are written in the paper, where their key differs."""
 
 STYLE = {
