@@ -12,8 +12,8 @@ def test_the_card_says_what_models_reach_and_how_they_were_made(tmp_path):
     rows = [{"step": step, "steps_per_second": 2.0} for step in (0, 119, 239)]
     pd.DataFrame(rows).to_csv(tmp_path / "training.csv", index=False)
     card = {
-        "model": {"lmbda": 0.05, "dataset": "photos", "steps": 240, "start_from": "other"},
-        "training": {"batch_size": 8, "crop": 64, "optimizer": "adam", "seed": 3, "threads": 1},
+        "model": {"lmbda": 0.05, "dataset": "photos", "steps": 240, "start_from": "other", "batch_size": 8},
+        "training": {"batch_size": 16, "crop": 64, "optimizer": "adam", "seed": 3, "threads": 1},
         "hardware": {"processor": "A processor", "gpus": "none"},
     }
     curve = pd.DataFrame([["tiny", 0.05, 8, 12, 1.5, 0.25, 28.125, 27.0, 27.5, float("nan")]], columns=list(CURVE))

@@ -59,6 +59,13 @@ def test_the_small_models_have_the_papers_lambdas_and_no_more_than_a_quarter_of_
     assert small["training"]["evaluate_on"] == "kodak"
 
 
+def test_the_models_for_a_gpu_are_twice_as_wide_at_the_same_lambdas(paper):
+    small, larger = (validated(overlaid("config.yaml", file)) for file in ("small.yaml", "gpu-small.yaml"))
+    ours, theirs = ([config["models"][name] for name in config["bundle"]] for config in (small, larger))
+    assert [model["lmbda"] for model in theirs] == [model["lmbda"] for model in ours]
+    assert all(model["N"] >= 2 * our["N"] for model, our in zip(theirs, ours, strict=True))
+
+
 def numbers(settings: dict) -> list[str]:
     """The settings that are numbers: 2 and 2.0 are one."""
     return [key for key, value in settings.items() if isinstance(value, int | float)]

@@ -82,7 +82,8 @@ def _decibels(value: float) -> str:
 
 def _recipe(name: str, card: Mapping[str, Any], metrics: str | Path) -> dict[str, Any]:
     """How a model was made, by column."""
-    model, training, hardware = card["model"], card["training"], card["hardware"]
+    model, hardware = card["model"], card["hardware"]
+    training = card["training"] | model  # whose own settings go before
     table = pd.read_csv(metrics)
     minutes = (table["step"].diff().fillna(table["step"] + 1) / table["steps_per_second"]).sum() / 60
     return {
