@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compressai.models.google import MeanScaleHyperprior
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaplus.codec import bitstream
 from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
 from sgaplus.codec.frozen import Codec, as_tensor
+from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.codec.latents import Latents
 from sgaplus.data import pictures
 from sgaplus.data.sources import Package
@@ -30,6 +33,21 @@ SIZE = (150, 100)
 """Width and height of the picture that most tests code."""
 
 FUZZ = settings(max_examples=200, deadline=None, database=None)
+
+
+FIRST_VERSION = base64.b85decode(
+    rb"""Q%6B70YF9o001%o008xw!V@NJmwnU$006|`2TyLkS0oGo001~Hewqmd001Q>%9OwX00960A^-nzQXpaf|NmkC|AGJif&ZcZ|"""
+    rb"""No)?|H1$NA^$=D|NkNX|6%|Cf&YR3|NmkC{~`bXA^$=D|NmkC|3Ux%A^#!&|9?UM{~`YW|Nr3s@BjY)jOzdY0092~|Nrp+5A"""
+    rb"""Xl~@c$wI|H1PA4`U(z|NsC0A^$=D|NlY%|L_rNpClx@i7pZU|M3F=@c$9J<IVs7@&EDvAM+9a|Nk-n|MB(zAM+6a0RR90G5<"""
+    rb"""0D|Nn9S|MBzxAN5fH0RR905&u#D|Nn9S|MB(zAN#TY|NoKy|MBtvAMr8&|Nk-n|MBzxAM;WF|Nk)n0RO<cnUeqj00960G5;}"""
+    rb"""MQFZ?R0092~t_UIj{~`bXA^-6IAOH0KAMzpp|NkNX|M33*|NkNX|L`II|NkNX|MBwwAM!!}|C%BH|1pwZ6%q2$h^GJm7lfmJ"""
+    rb"""jDP?CAprDyL6HCezy|*R{{IJxSc5VD|Nk-n|MBzxAMsKD|Nl|{|MB(zAM;WF|Nn9S|MB<#AN6tn|Nl|{|MB(zAM+9a|Nl|{|"""
+    rb"""MB_%AN6tn|Nn9S|MB<#ANMi;|Nl|{|MB(zAN5iH|2R?q|MB(zAGH"""
+)
+"""A picture of 70 x 50 pixels as version 1 wrote it, which padded it to 128 x 64."""
+
+ITS_PICTURE = "0fe98ce1d43c7f0cc99c3a9947453a811bb6d252e91b6f532341a2b7203bd4f3"
+"""SHA-256 of the pixels that version 1 decoded it to."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +74,7 @@ def same(one: Latents, other: Latents) -> bool:
     return torch.equal(one.y, other.y) and torch.equal(one.z, other.z)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (64, 64), (65, 129), (300, 20)])
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (65, 129), (300, 20), (48, 80), (15, 17)])
 def test_decoding_gives_what_was_encoded(codec, coder, picture, size):
     width, height = size
     latents = latents_of(codec, picture(height, width))
@@ -131,6 +149,22 @@ def photograph(name: str) -> Path:
     return path
 
 
+def test_a_file_of_the_first_version_is_decoded_to_the_same_picture():
+    torch.manual_seed(0)
+    old = Coder(Codec(Hyperprior.of(MeanScaleHyperprior(4, 6).state_dict())))
+    pixels, latents = old.decode(FIRST_VERSION)
+    assert pixels.shape == (50, 70, 3)
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == ITS_PICTURE
+    assert (latents.y.shape[1:], latents.z.shape[1:]) == ((4, 8), (1, 2))
+    again = old.encode(old.decode_latents(old.encode(cut(latents), 70, 50)), 70, 50)
+    assert (FIRST_VERSION[4:6], again[4:6]) == (bytes([1, 64]), bytes([2, 16]))
+
+
+def cut(latents: Latents) -> Latents:
+    """The latents of 70 x 50 pixels, without those of the padding."""
+    return Latents(latents.y[:, :4, :5], latents.z)
+
+
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[3], MODELS[-1]], ids=lambda path: path.stem)
 def test_photographs_take_the_bytes_that_were_estimated(model):
     codec = Codec.load(model)
@@ -188,7 +222,7 @@ BROKEN = {
     "longer": (lambda d: d + b"\0", "more than its"),
     "bit flipped": (lambda d: changed(d, 60, bytes([d[60] ^ 1])), "checksum is wrong"),
     "header flipped": (lambda d: changed(d, 7, bytes([d[7] ^ 1])), "checksum is wrong"),
-    "newer": (lambda d: repaired(changed(d, 4, b"\2")), "format version 2, and this sgaplus reads up to 1. Update"),
+    "newer": (lambda d: repaired(changed(d, 4, b"\3")), "format version 3, and this sgaplus reads up to 2. Update"),
     "older than any": (lambda d: repaired(changed(d, 4, b"\0")), "damaged"),
     "no pixels": (lambda d: repaired(changed(d, 6, bytes(8))), "claims 0x0 pixels"),
     "absurd size": (lambda d: repaired(changed(d, 6, b"\xff" * 8)), "claims 4294967295x4294967295 pixels"),

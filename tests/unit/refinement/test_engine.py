@@ -54,6 +54,16 @@ def test_alone_with_others_and_in_another_order_an_image_ends_the_same(codec, im
             assert other.latents.y.equal(alone.latents.y)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (15, 17), (48, 80), (65, 64), (200, 40)])
+def test_a_picture_of_any_size_is_refined_whole_and_in_strips(codec, picture, size):
+    image = ("odd", picture(*size))
+    whole, cut = (refine(codec, [image], SSL, Plan(0.05, 20, memory_bytes=budget)) for budget in (2**32, 1))
+    for one, other in zip(whole, cut, strict=True):
+        assert one.latents.y.shape[1:] == (-(-size[0] // 16), -(-size[1] // 16))
+        assert one.rows[-1]["true_loss"] < one.rows[0]["true_loss"]
+        assert other.rows[-1]["true_loss"] == pytest.approx(one.rows[-1]["true_loss"], rel=1e-2)
+
+
 @pytest.mark.usefixtures("batches")
 def test_in_a_batch_an_image_ends_as_it_does_alone_but_for_the_order_of_sums(codec, images):
     plan = Plan(0.01, 25)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,16 +20,17 @@ from torch import Tensor
 
 from sgaplus.codec import entropy_coding
 from sgaplus.codec.frozen import Codec, as_tensor, padded_size
-from sgaplus.codec.hyperprior import Hyperprior
+from sgaplus.codec.hyperprior import Hyperprior, cropped
 from sgaplus.codec.latents import Latents
 from sgaplus.data.pictures import MAX_PIXELS
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.metrics import PEAK
 
 MAGIC = b"SGA+"
-VERSION = 1
-STRIDE = Hyperprior.stride
-"""Stride in pixels of the models that this version codes; the header holds it."""
+STRIDES = {1: Hyperprior.stride * Hyperprior.hyper_stride, 2: Hyperprior.stride}
+"""Multiples of pixels that images are padded to, by version of the format; the header holds both."""
+
+VERSION = max(STRIDES)
 
 HEADER = struct.Struct("<4sBBII8sIII")
 """Magic, version, stride, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
@@ -50,6 +51,7 @@ class Header:
 
     Attributes:
         width, height: Pixels of the image.
+        stride: Multiple of pixels that the image was padded to.
         model: Identity of the model that decodes it, 8 bytes (``hyperprior.identity``).
         payload: Number of bytes after the header.
         latents: CRC-32 of the decoded latents.
@@ -57,6 +59,7 @@ class Header:
 
     width: int
     height: int
+    stride: int
     model: bytes
     payload: int
     latents: int
@@ -73,7 +76,7 @@ class Header:
 
     def pack(self) -> bytes:
         """The header without its last field, the checksum."""
-        fields = (MAGIC, VERSION, STRIDE, self.width, self.height, self.model, self.payload, self.latents, 0)
+        fields = (MAGIC, VERSION, self.stride, self.width, self.height, self.model, self.payload, self.latents, 0)
         return HEADER.pack(*fields)[: -CHECKSUM.size]
 
 
@@ -95,7 +98,7 @@ class Coder:
         self.hyper_synthesis = entropy_coding.ExactHyperSynthesis(model.h_s)
         self.synthesis = copy.deepcopy(model.g_s).cpu().double()
         self.tables = entropy_coding.tables(model.entropy_bottleneck)
-        self.stride, self.latent_stride, self.halo = model.stride, model.latent_stride, model.halo
+        self.stride, self.hyper_stride, self.halo = model.stride, model.hyper_stride, model.halo
         self.channels_y, self.channels_z = model.g_a[-1].out_channels, model.h_a[-1].out_channels
 
     def round(self, latents: Latents) -> Latents:
@@ -121,10 +124,11 @@ class Coder:
         Raises:
             BitstreamError: the latents are not finite, too large, or not of an image of this size.
         """
-        if (tuple(latents.y.shape), tuple(latents.z.shape)) != self._shapes(width, height):
+        shapes = self._shapes(width, height, self.stride)
+        if (tuple(latents.y.shape), tuple(latents.z.shape)) != shapes:
             raise BitstreamError(
                 f"latents of shapes {tuple(latents.y.shape)} and {tuple(latents.z.shape)} are none of an image of "
-                f"{width}x{height} pixels: {self._shapes(width, height)} would be."
+                f"{width}x{height} pixels: {shapes} would be."
             )
         rounded, symbols, indexes = self._round(latents)
         blocks = [
@@ -132,7 +136,7 @@ class Coder:
             *entropy_coding.encode(symbols.y, indexes, self.tables),
         ]
         payload = b"".join(LENGTH.pack(len(block)) + block for block in blocks)
-        head = Header(width, height, self.identity, len(payload), _checksum(rounded)).pack()
+        head = Header(width, height, self.stride, self.identity, len(payload), _checksum(rounded)).pack()
         return head + CHECKSUM.pack(crc32(payload, crc32(head))) + payload
 
     def decode(self, data: bytes, label: str | Path = "bitstream") -> tuple[np.ndarray, Latents]:
@@ -184,12 +188,12 @@ class Coder:
         y, z = latents.y.detach().cpu().float(), latents.z.detach().cpu().float()
         symbols_z = _symbols(z - self.medians)
         rounded_z = symbols_z + self.medians
-        indexes, means = self.hyper_synthesis(rounded_z)
+        indexes, means = self._parameters(rounded_z, y.shape)
         symbols_y = _symbols(y - means)
         return Latents(symbols_y + means, rounded_z), Latents(symbols_y, symbols_z), indexes
 
     def _decode(self, header: Header, data: bytes) -> Latents:
-        shape_y, shape_z = self._shapes(header.width, header.height)
+        shape_y, shape_z = self._shapes(header.width, header.height, header.stride)
         blocks = list(_blocks(memoryview(data)[HEADER.size :]))
         first_y = -(-prod(shape_z) // entropy_coding.BLOCK)
         if len(blocks) != first_y + -(
@@ -197,16 +201,19 @@ class Coder:
         ):  # before anything of the claimed size is made
             raise BitstreamError(f"{len(blocks)} blocks are none of {header.width}x{header.height} pixels.")
         z = entropy_coding.decode(blocks[:first_y], self._channel_indexes(shape_z), self.tables) + self.medians
-        indexes, means = self.hyper_synthesis(z)
+        indexes, means = self._parameters(z, shape_y)
         return Latents(entropy_coding.decode(blocks[first_y:], indexes, self.tables) + means, z)
 
-    def _shapes(self, width: int, height: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """Shapes of the latents and of the hyper-latents."""
-        rows, columns = padded_size(height, width, self.stride)
-        return (
-            (self.channels_y, rows // self.latent_stride, columns // self.latent_stride),
-            (self.channels_z, rows // self.stride, columns // self.stride),
-        )
+    def _parameters(self, z: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Index of each latent's Gaussian and its mean, for latents of a shape (M, h, w)."""
+        indexes, means = self.hyper_synthesis(z)
+        return cropped(indexes, shape[1:]), cropped(means, shape[1:])
+
+    def _shapes(self, width: int, height: int, stride: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Shapes of the latents and of the hyper-latents of an image that is padded to multiples of a stride."""
+        rows, columns = (side // self.stride for side in padded_size(height, width, stride))
+        hyper_rows, hyper_columns = (-(-side // self.hyper_stride) for side in (rows, columns))
+        return (self.channels_y, rows, columns), (self.channels_z, hyper_rows, hyper_columns)
 
     def _channel_indexes(self, shape: tuple[int, ...]) -> Tensor:
         """The index of each hyper-latent's table."""
@@ -218,7 +225,7 @@ class Coder:
             yield 0, shape[1]
             return
         # the third convolution has the largest unfolded input: 16 positions for each latent
-        row = TAPS * self.latent_stride * self.synthesis[0].out_channels * shape[2] * 8
+        row = TAPS * self.stride * self.synthesis[0].out_channels * shape[2] * 8
         rows = max(1, STRIP_BYTES // row - 2 * self.halo)
         for start in range(0, shape[1], rows):
             yield start, min(start + rows, shape[1])
@@ -228,7 +235,7 @@ class Coder:
         top = max(0, start - halo)
         with torch.no_grad():
             x = self.synthesis(y[None, :, top : stop + halo].double())[0]
-        x = x[:, (start - top) * self.latent_stride : (stop - top) * self.latent_stride]
+        x = x[:, (start - top) * self.stride : (stop - top) * self.stride]
         return (x.clamp(0, 1) * PEAK).round().byte().permute(1, 2, 0).numpy()
 
 
@@ -286,9 +293,9 @@ def _parse(data: bytes, label: str | Path) -> Header:
             f"{label}: truncated after {len(data)} bytes, within its header. Get the whole file, or encode it again."
         )
     _, version, stride, width, height, model, payload, latents, _ = HEADER.unpack_from(data)
-    if version != VERSION or stride != STRIDE:
+    if STRIDES.get(version) != stride:
         raise BitstreamError(f"{label}: damaged (version {version}, stride {stride}). Get it again.")
-    return Header(width, height, model, payload, latents)
+    return Header(width, height, stride, model, payload, latents)
 
 
 def _blocks(payload: memoryview) -> Iterator[bytes]:

@@ -155,10 +155,10 @@ class ExactHyperSynthesis:
         self.gains = [_gain(layer) for layer in self.layers]
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Indexes of the scales, uint8, and means, float32, (M, H/16, W/16) each, of rounded hyper-latents.
+        """Indexes of the scales, uint8, and means, float32, (M, 4h, 4w) each, of rounded hyper-latents.
 
         Args:
-            z: (N, H/64, W/64).
+            z: (N, h, w).
 
         Raises:
             BitstreamError: the hyper-latents are too large for exact arithmetic.

@@ -1,9 +1,9 @@
 """A trained mean-scale hyperprior, frozen: the transforms, the rate and the distortion.
 
-    x (B, 3, H, W) in [0, 1]                       padded by the caller to multiples of 64
+    x (B, 3, H, W) in [0, 1]                       padded by the caller to multiples of 16
     y = g_a(x)        latents        (B, M, H/16, W/16)
-    z = h_a(y)        hyper-latents  (B, N, H/64, W/64)
-    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each
+    z = h_a(y)        hyper-latents  (B, N, H/64, W/64), rounded up
+    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each, cropped
     x^ = g_s(y^)                     (B, 3, H, W), not clamped
 
 The network is in ``hyperprior``; here it meets images: padding, batches, strips, rounding, measuring.
@@ -179,7 +179,7 @@ class Codec:
         """
         with torch.no_grad():
             x = x.contiguous(memory_format=torch.channels_last)
-            spans = self._spans(x.shape[2] // self.model.latent_stride, strip)
+            spans = self._spans(x.shape[2] // self.model.stride, strip)
             rows = [self._analyse_rows(x, *span) for span in spans]
             y = torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
             return Latents(y, self.model.h_a(y))
@@ -190,7 +190,7 @@ class Codec:
         return Latents(latents.y[0], latents.z[0])
 
     def _analyse_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
-        halo, stride = self.model.halo or 0, self.model.latent_stride
+        halo, stride = self.model.halo or 0, self.model.stride
         top = max(0, start - halo)
         y = self.model.g_a(x[:, :, top * stride : (stop + halo) * stride])
         return y[:, :, start - top : stop - top]

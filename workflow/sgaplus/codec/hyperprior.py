@@ -10,7 +10,7 @@ importing CompressAI takes seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b, sha256
 from itertools import pairwise
@@ -137,8 +137,9 @@ class Hyperprior(nn.Module):
     The ``frozen`` module lists the shapes. Build a model with :meth:`of`.
 
     Attributes:
-        stride: In pixels; height and width of the transforms' images are multiples of it.
-        latent_stride: Pixels per latent along each side.
+        stride: Pixels per latent along each side; images are padded to its multiples.
+        hyper_stride: Latents per hyper-latent along each side. Where it does not divide the latents, the last
+            hyper-latent stands for the rest, and the hyper-synthesis is cropped, as the paper's authors do.
         halo: Rows of latents beyond a strip on which the pixels of the strip depend, and on whose pixels the
             latents of the strip depend: four 5-tap layers of stride 2 reach 1.9 rows of latents. None for a model
             whose images can't be cut into strips.
@@ -146,8 +147,8 @@ class Hyperprior(nn.Module):
         weights_sha256: :func:`weights_sha256` of the same state dict; empty until the model is made.
     """
 
-    stride: ClassVar[int] = 64
-    latent_stride: ClassVar[int] = 16
+    stride: ClassVar[int] = 16
+    hyper_stride: ClassVar[int] = 4
     halo: ClassVar[int | None] = 2
     identity = b""
     weights_sha256 = ""
@@ -194,7 +195,8 @@ class Hyperprior(nn.Module):
             hyper_synthesis: A fast function in the place of the model's ``h_s``; None for ``h_s`` itself.
         """
         z = relax(latents.z, self.entropy_bottleneck.medians)
-        scales, means = (hyper_synthesis or self.h_s)(z).chunk(2, dim=1)
+        parameters = cropped((hyper_synthesis or self.h_s)(z), latents.y.shape[2:])
+        scales, means = parameters.chunk(2, dim=1)
         y = relax(latents.y, means)
         return Relaxed(Latents(y, z), self.bits_y(y, scales, means), self.entropy_bottleneck.bits(z))
 
@@ -206,6 +208,12 @@ class Hyperprior(nn.Module):
         # the complementary error function keeps the precision of the tails
         likelihood = 0.5 * (torch.erfc(upper * -(2**-0.5)) - torch.erfc(lower * -(2**-0.5)))
         return _bits(likelihood)
+
+
+def cropped(parameters: Tensor, size: Sequence[int]) -> Tensor:
+    """The hyper-synthesis's results (..., H, W) at the latents alone, whose height and width are given."""
+    rows, columns = size
+    return parameters if parameters.shape[-2:] == (rows, columns) else parameters[..., :rows, :columns]
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:

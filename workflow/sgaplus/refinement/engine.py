@@ -5,11 +5,10 @@
         y~ = relax(y - mu(z~)) + mu(z~)
         method loss = rate(y~, z~) / pixels + lambda * distortion;   a step of the optimiser on y and z
 
-The true loss is that of the hard-rounded latents, measured before the step, with the reconstruction
-clamped to [0, 1] as a decoder clamps it; the method loss is not clamped, because a clamp would hide an
-overshoot from the gradient. The objective is the sum of the images' own losses, and each image draws
-from its own random stream, so that an image's result does not depend on its companions: exactly on a
-CPU, which refines one image at a time; on a GPU, up to the order of sums.
+The true loss is that of the hard-rounded latents, measured before the step. Neither loss is of a reconstruction
+clamped to [0, 1], as a decoder clamps it: a clamp would hide an overshoot from the gradient. The objective is the sum
+of the images' own losses, and each image draws from its own random stream, so that an image's result does not depend
+on its companions: exactly on a CPU, which refines one image at a time; on a GPU, up to the order of sums.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class StepMemory:
             if height * width * count * STEP_BYTES_BOUND * self.codec.channels > plan.memory_bytes:
                 fitting, strip = self.fit(height, width, self.bytes_per_pixel(method), plan.memory_bytes)
                 count = min(count, fitting)
-            cut = f"strips of {strip * self.codec.model.latent_stride} rows" if strip else f"{count} at once"
+            cut = f"strips of {strip * self.codec.model.stride} rows" if strip else f"{count} at once"
             logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
             for i in range(0, len(members), count):
                 yield SubBatch(members[i : i + count], strip)
@@ -69,7 +69,7 @@ class StepMemory:
         halo = self.codec.model.halo
         if halo is None or not self.codec.takes_strips:
             return 1, None
-        rows = int(budget / (per_pixel * width * self.codec.model.latent_stride))
+        rows = int(budget / (per_pixel * width * self.codec.model.stride))
         return 1, max(1, rows - 2 * halo)
 
     def bytes_per_pixel(self, method: Method) -> float:

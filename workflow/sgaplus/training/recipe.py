@@ -19,7 +19,7 @@ class Recipe:
         N, M: Channels of the transforms and of the latents.
         steps: Optimiser steps.
         batch_size: Crops per step.
-        crop: Side of the square crops in pixels, a multiple of 64.
+        crop: Side of the square crops in pixels, a multiple of 16.
         crops_per_image: Crops that are taken of one image in a step.
         optimizer: ``adam``; or ``muon`` for the convolutions' kernels and Adam for the rest.
         lr: Adam's learning rate.
