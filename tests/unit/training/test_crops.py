@@ -46,6 +46,13 @@ def test_a_step_has_its_crops_whoever_draws_them_and_when(photographs):
     assert not torch.equal(alone[0], Crops(photographs, 64, batch_size=4, seed=8)[0])
 
 
+def test_the_size_of_varied_crops_differs_from_step_to_step_and_not_within_one(photograph):
+    crops = Crops([photograph(130, 200)], 128, batch_size=3, seed=0, vary=True)
+    shapes = {tuple(crops[step].shape) for step in range(40)}
+    assert shapes == {(3, 3, side, side) for side in (80, 96, 112, 128)}
+    assert torch.equal(crops[5], Crops([photograph(130, 200)], 128, batch_size=3, seed=0, vary=True)[5])
+
+
 def test_shares_of_a_step_make_up_the_step(photographs):
     whole = Crops(photographs, 64, batch_size=6, seed=0)[2]
     shares = [Crops(photographs, 64, batch_size=6, seed=0, share=(k, 3))[2] for k in range(3)]

@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from sgaplus.errors import TrainingError
 
+STRIDE = 16
+"""Pixels per latent."""
+
 PREFETCH = 4
 """Batches that each worker process prepares ahead."""
 
@@ -39,11 +42,12 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class Crop:
-    """The place of a crop: number of the picture, top and left pixel, and whether it is mirrored left to right."""
+    """The place of a crop: number of the picture, top and left pixel, side, and whether it is mirrored sideways."""
 
     picture: int
     top: int
     left: int
+    side: int
     mirrored: bool
 
 
@@ -58,6 +62,8 @@ class Crops(Dataset[Tensor]):
         per_picture: Crops that are taken of one picture in a step, to decode fewer.
         share: The part of each step's crops to make: (k, n) for the k-th of n equal shares, from 0.
         cache_bytes: Memory for decoded pictures, in bytes; as many are kept as fit.
+        vary: Draw the side for each step, up to three latents below ``side``, so that latents end anywhere within the
+            last hyper-latent.
 
     Raises:
         TrainingError: no picture is as large as a crop, or the batch cannot be divided.
@@ -72,6 +78,7 @@ class Crops(Dataset[Tensor]):
         per_picture: int = 1,
         share: tuple[int, int] = (0, 1),
         cache_bytes: int = 0,
+        vary: bool = False,
     ) -> None:
         self.pictures = [picture for picture in pictures if min(picture.width, picture.height) >= side]
         if not self.pictures:
@@ -80,21 +87,23 @@ class Crops(Dataset[Tensor]):
             if batch_size % parts:
                 raise TrainingError(f"batch_size {batch_size} is no multiple of {name} {parts}. Make it one.")
         self.side, self.batch_size, self.seed, self.per_picture, self.share = side, batch_size, seed, per_picture, share
+        self.vary = vary
         self._room = cache_bytes
         self._cache: dict[int, np.ndarray] = {}
 
     def plan(self, step: int) -> list[Crop]:
         """All crops of a step."""
         random = np.random.default_rng([self.seed, step])
+        side = self.side - (STRIDE * int(random.integers(4)) if self.vary else 0)
         chosen = np.repeat(
             random.integers(len(self.pictures), size=self.batch_size // self.per_picture), self.per_picture
         )
-        return [self._place(random, int(picture)) for picture in chosen]
+        return [self._place(random, int(picture), side) for picture in chosen]
 
-    def _place(self, random: np.random.Generator, picture: int) -> Crop:
+    def _place(self, random: np.random.Generator, picture: int, side: int) -> Crop:
         height, width = self.pictures[picture].height, self.pictures[picture].width
-        top, left = random.integers(height - self.side + 1), random.integers(width - self.side + 1)
-        return Crop(picture, int(top), int(left), bool(random.integers(2)))
+        top, left = random.integers(height - side + 1), random.integers(width - side + 1)
+        return Crop(picture, int(top), int(left), side, bool(random.integers(2)))
 
     def __getitem__(self, step: int) -> Tensor:
         """The wanted share of a step's crops: uint8, (batch_size / n, 3, side, side)."""
@@ -103,7 +112,7 @@ class Crops(Dataset[Tensor]):
         return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2)
 
     def _cut(self, crop: Crop) -> np.ndarray:
-        pixels = self._pixels(crop.picture)[crop.top : crop.top + self.side, crop.left : crop.left + self.side]
+        pixels = self._pixels(crop.picture)[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
         return pixels[:, ::-1] if crop.mirrored else pixels
 
     def _pixels(self, picture: int) -> np.ndarray:

@@ -69,7 +69,9 @@ def _run(job: Job, rank: int) -> tuple[dict[str, Tensor], list[Row]]:
     progress = state.load(trainer)
     share = (rank, world)
     crops = Crops(
-        job.pictures, recipe.crop, recipe.batch_size, recipe.seed, recipe.crops_per_image, share, options.cache_bytes
+        *(job.pictures, recipe.crop, recipe.batch_size, recipe.seed, recipe.crops_per_image, share),
+        cache_bytes=options.cache_bytes,
+        vary=recipe.vary_crops,
     )
     batches = crops.batches(progress.step, recipe.steps, options.workers, pin=trainer.device.type == "cuda")
     monitor = Monitor(job, trainer, state, progress, quiet=rank > 0)

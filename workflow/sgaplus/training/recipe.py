@@ -20,6 +20,8 @@ class Recipe:
         steps: Optimiser steps.
         batch_size: Crops per step.
         crop: Side of the square crops in pixels, a multiple of 16.
+        vary_crops: Whether the crops of a step are up to 48 pixels smaller, in steps of 16: models that see one size
+            learn where its edges lie, and code other sizes worse.
         crops_per_image: Crops that are taken of one image in a step.
         optimizer: ``adam``; or ``muon`` for the convolutions' kernels and Adam for the rest.
         lr: Adam's learning rate.
@@ -42,6 +44,7 @@ class Recipe:
     steps: int
     batch_size: int = 32
     crop: int = 256
+    vary_crops: bool = False
     crops_per_image: int = 1
     optimizer: str = "adam"
     lr: float = 1e-4
