@@ -108,6 +108,7 @@ rule check_model:
     resources:
         mem_mb=growing(2000),
     params:
+        centre=centre_of,
         code=code_of("check_model"),
     message:
         "Checking {input.model}"

@@ -72,6 +72,11 @@ def lmbda_of(wildcards):
     return config["models"][wildcards.model]["lmbda"]
 
 
+def centre_of(wildcards):
+    """The point that the model's hyper-latents are rounded around."""
+    return config["models"][wildcards.model].get("centre", "medians")
+
+
 def roundings_of(wildcards):
     """The versions of the roundings that a job uses."""
     done = refinements_of(wildcards)

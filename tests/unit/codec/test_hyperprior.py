@@ -12,8 +12,10 @@ from compressai.models import (
 )
 
 from sgaplus.cli.compression import bundled
+from sgaplus.codec.bitstream import Coder
 from sgaplus.codec.frozen import Codec
-from sgaplus.codec.hyperprior import Hyperprior, identity, load_state, save_state, weights_sha256
+from sgaplus.codec.hyperprior import Hyperprior, centred_at_zero, identity, load_state, save_state, weights_sha256
+from sgaplus.codec.latents import Latents
 from sgaplus.errors import CodecError, DiskError
 
 N, M = 8, 12
@@ -369,3 +371,20 @@ def test_a_model_carries_the_hash_of_what_it_is_made_of(trained):
     model = Hyperprior.of(state)
     assert model.weights_sha256 == weights_sha256(state)
     assert model.identity == identity({name: state[name] for name in Hyperprior(1, 1).state_dict()})
+
+
+def test_a_model_centred_at_zero_rounds_hyper_latents_to_integers_and_codes_them(trained, picture):
+    state = trained.state_dict()
+    codec = Codec(Hyperprior.of(centred_at_zero(state)))
+    assert Hyperprior.of(state).entropy_bottleneck.medians.abs().max() > 0.1
+    latents = codec.latents_of(picture(70, 90))
+    rounded = codec.round(Latents(latents.y[None], latents.z[None]))
+    assert rounded.z.equal(latents.z[None].round())
+    coder = Coder(codec)
+    assert coder.decode_latents(coder.encode(latents, 90, 70)).z.equal(latents.z.round())
+    assert codec.model.identity != Hyperprior.of(state).identity
+
+
+def test_the_quantiles_of_a_model_centred_at_zero_lie_around_it():
+    centred = centred_at_zero({"entropy_bottleneck.quantiles": torch.tensor([[[1.0, 2, 3]], [[-4, -1, 5]]])})
+    assert centred["entropy_bottleneck.quantiles"].tolist() == [[[0, 0, 3]], [[-4, 0, 5]]]

@@ -48,6 +48,12 @@ def test_a_path_goes_before_where_a_data_set_would_come_from(below):
     validated(small(**{"datasets.photos": below | {"path": "photos"}}))
 
 
+def test_only_a_model_that_is_brought_in_may_be_centred_at_zero():
+    assert validated(small(**{"models.high.centre": "zero"}))["models"]["high"]["centre"] == "zero"
+    message = refusal(small(**{"models.low.centre": "zero"}))
+    assert message.startswith("models.low.centre: zero is for a model of `path` or `url`")
+
+
 @pytest.mark.parametrize("chain", [["low"], ["low", "b"], ["low", "b", "c"]])
 def test_models_that_start_from_each_other_are_refused(chain):
     config = small()

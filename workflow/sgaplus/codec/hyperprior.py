@@ -41,6 +41,7 @@ TABLES = re.compile(
 )
 """Names of the entries that CompressAI stores beside the weights: constants, and tables computed from the weights."""
 
+QUANTILES = "entropy_bottleneck.quantiles"
 WIDTHS = ("g_a.0.weight", "g_a.6.weight")
 """Weights whose first dimensions are N and M."""
 
@@ -238,6 +239,13 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     state = {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
     _refuse_weight(path, state, _not_finite)
     return state
+
+
+def centred_at_zero(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of a model whose hyper-latents are rounded around 0: the medians of its quantiles are 0."""
+    low, _, high = state[QUANTILES].unbind(dim=2)
+    zero = torch.zeros_like(low)
+    return {**state, QUANTILES: torch.stack((low.clamp(max=0), zero, high.clamp(min=0)), dim=2)}
 
 
 def _refuse_architecture(path: str | Path, problem: str | None) -> None:

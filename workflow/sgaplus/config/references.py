@@ -58,6 +58,11 @@ def _check_references(config: Mapping[str, Any]) -> None:
     for name, model in config["models"].items():
         _known(model.get("dataset"), config["datasets"], f"models.{name}.dataset")
         _known(model.get("start_from"), config["models"], f"models.{name}.start_from")
+        if model.get("centre") == "zero" and trained_here(model):
+            raise ConfigError(
+                f"models.{name}.centre: zero is for a model of `path` or `url`, and this one is trained here, with its "
+                "medians. Leave it out."
+            )
         _check_no_cycle(config["models"], name)
         _check_widths(config["models"], name)
     _known(config["training"].get("evaluate_on"), config["datasets"], "training.evaluate_on")
