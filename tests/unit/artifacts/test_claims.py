@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.experiment import Claim
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.artifacts import claims
 from sgaplus.artifacts.claims import HOLDS, IN_PART, NOT, Comparison
 from tests.synthetic import results

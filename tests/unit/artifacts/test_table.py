@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts import kinds
 from sgaplus.artifacts.table import FORMATS, Table, printed
@@ -34,7 +34,7 @@ def test_a_method_that_ends_early_leaves_later_columns_empty():
 def test_intervals_stand_below_the_table_and_beside_the_numbers_of_the_csv(written):
     records = refined(("ssl",), images=4)
     csv, md, html, _ = written(losses.steps(results(records, {**ENTRY, "methods": ["ssl"]})))
-    assert "95 % bootstrap intervals over 4 images:" in md
+    assert "Ranges of 4 images:" in md
     assert html.count("<table") == 2
     assert csv.splitlines()[0].startswith("Steps,2000,2000 low,2000 high")
     low, high = interval(at_step(records, 2000)["true_loss"].to_numpy())

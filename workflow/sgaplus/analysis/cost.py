@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.excess_loss import excess, seconds
 from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve, estimate
 from sgaplus.analysis.selection import at_step, measured, with_rate
 

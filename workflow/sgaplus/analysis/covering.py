@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from sgaplus.analysis.bootstrap import percentiles
+from sgaplus.analysis.intervals import ends
 from sgaplus.analysis.rd_curves import PSNR, RATE, psnr_at, resampled
 
 RATES = 201
@@ -83,15 +83,12 @@ def gain(curves: Sequence[np.ndarray], base: np.ndarray) -> np.ndarray:
 
 
 def gain_interval(curves: Sequence[np.ndarray], base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % bootstrap interval of :func:`gain`, the choice of models kept.
+    """Ends of the interval over images of :func:`gain`, the choice of models kept.
 
     Args:
         curves, base: Per image, (points, images, 2).
     """
-    if base.shape[1] < 2:
-        nothing = np.full(len(base), np.nan)
-        return nothing, nothing
-    samples = zip(*map(resampled, [base, *curves]), strict=True)
-    with np.errstate(invalid="ignore"):  # a rate out of reach in some resamples
-        low, high = percentiles(np.array([gain(refined, own) for own, *refined in samples]))
-    return low, high
+    images = base.shape[1]
+    each = zip(*(resampled(curve, images) for curve in (base, *curves)), strict=True)
+    value = gain([curve.mean(axis=1) for curve in curves], base.mean(axis=1))
+    return ends(value, np.array([gain(refined, own) for own, *refined in each]))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import Estimate, of_means
 from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.intervals import Estimate, of_means
 from sgaplus.analysis.selection import at_step, by_image
 
 

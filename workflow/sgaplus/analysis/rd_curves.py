@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from sgaplus.analysis.bootstrap import Estimate, percentiles, resamples
+from sgaplus.analysis.intervals import Estimate, ends, samples
 from sgaplus.analysis.selection import base_model, with_rate
 
 RATE, PSNR = 0, 1
@@ -61,7 +61,7 @@ def _delta(function: Callable[..., float], anchor: np.ndarray, test: np.ndarray,
 
 
 def estimate(measure: Callable[[np.ndarray, np.ndarray], float], anchor: np.ndarray, test: np.ndarray) -> Estimate:
-    """A difference between two curves, with its 95 % bootstrap interval over images.
+    """A difference between two curves, with its interval over images.
 
     Args:
         measure: :func:`bd_rate` or :func:`bd_psnr`.
@@ -70,15 +70,20 @@ def estimate(measure: Callable[[np.ndarray, np.ndarray], float], anchor: np.ndar
     """
     curves = [values if values.ndim == 3 else values[:, None] for values in (anchor, test)]
     value = measure(*(values.mean(axis=1) for values in curves))
-    if max(values.shape[1] for values in curves) < 2 or np.isnan(value):
-        return Estimate(value, np.nan, np.nan)
-    low, high = percentiles(np.array([measure(*pair) for pair in zip(*map(resampled, curves), strict=True)]))
+    images = max(values.shape[1] for values in curves)
+    each = np.array([measure(*pair) for pair in zip(*(resampled(values, images) for values in curves), strict=True)])
+    low, high = ends(value, each)
     return Estimate(value, float(low), float(high))
 
 
-def resampled(curve: np.ndarray) -> np.ndarray:
-    """Mean curves of resampled images, (points, images, 2) -> (resamples, points, 2)."""
-    return np.tensordot(resamples(curve.shape[1]), curve, axes=(1, 1))
+def resampled(curve: np.ndarray, images: int) -> np.ndarray:
+    """The curves to learn from how a measure varies over images, (points, images, 2) -> (images, points, 2).
+
+    A published curve, of one "image", is the same for each of them.
+    """
+    if curve.shape[1] == 1:
+        return np.broadcast_to(curve[:, 0], (images, len(curve), 2))
+    return samples(curve.swapaxes(0, 1))
 
 
 def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:

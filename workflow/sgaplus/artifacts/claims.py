@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.experiment import Claim
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.artifacts import kinds
 from sgaplus.artifacts.results import Results
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import LEVEL
+from sgaplus.analysis.intervals import LEVEL
 from sgaplus.artifacts.claims import HOLDS, IN_PART, NOT, Judged
 from sgaplus.artifacts.table import Table
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import LEVEL, Estimate
+from sgaplus.analysis.intervals import Estimate, described
 from sgaplus.files import replacing
 
 DECIMALS = 4
@@ -45,7 +45,7 @@ class Table:
 
     Attributes:
         values: Numbers and texts; the names of the index head the first columns.
-        low, high: Ends of the 95 % bootstrap intervals, for the columns that have one.
+        low, high: Ends of the intervals over images, for the columns that have one.
         images: Number of images behind the intervals.
         bold: True for the best values; same rows, some of the columns.
         published: Published counterparts, as a row and column of ``values`` with ``published`` and ``source``.
@@ -223,7 +223,8 @@ def rendered(table: Table, form: Format) -> str:
     parts = [form.table(shown, _sides(table, shown)), *sentences]
     ends = intervals(table, form)
     if ends is not None:
-        head = form.escape(f"{LEVEL} % bootstrap intervals over {table.images} images:")
+        words = described(table.images)
+        head = form.escape(f"{words[0].upper()}{words[1:]}:")
         parts += [form.sentence.format(head), form.table(ends, ["left", *["right"] * (ends.shape[1] - 1)])]
     return form.separator.join(parts)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sgaplus.analysis import published
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.rd_curves import base_curve, kept, points
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.figures import curves

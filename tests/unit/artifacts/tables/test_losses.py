@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.tables import losses
 from tests.synthetic import refined, results

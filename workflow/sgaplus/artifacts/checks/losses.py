@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import Estimate, interval, of_means, paired
 from sgaplus.analysis.experiment import Claim
+from sgaplus.analysis.intervals import Estimate, of_mean, of_means, paired
 from sgaplus.analysis.selection import at_step, by_image, with_swept
 from sgaplus.artifacts.claims import Comparison
 from sgaplus.artifacts.kinds import check
@@ -38,7 +38,10 @@ def smaller_gap(results: Results, claim: Claim) -> list[Comparison]:
     records = results.records
     gaps = by_image(records.assign(gap=(records["method_loss"] - records["true_loss"]).abs()), ["method"], "gap")
     return [
-        Comparison(f"{results.labels[claim.method]} − {results.labels[other]}", _mean(gaps[claim.method] - gaps[other]))
+        Comparison(
+            f"{results.labels[claim.method]} − {results.labels[other]}",
+            of_mean((gaps[claim.method] - gaps[other]).to_numpy()),
+        )
         for other in claim.than
     ]
 
@@ -103,10 +106,11 @@ def gains_most(results: Results, claim: Claim) -> list[Comparison]:
     gains = {two: losses[three] - losses[two] for two, three in pairs.items()}
     method = claim.method
     return [
-        Comparison(f"{results.labels[pairs[method]]} − {results.labels[method]}", _mean(gains[method])),
+        Comparison(f"{results.labels[pairs[method]]} − {results.labels[method]}", of_mean(gains[method].to_numpy())),
         *(
             Comparison(
-                f"that of {results.labels[method]} − {results.labels[other]}", _mean(gains[method] - gains[other])
+                f"that of {results.labels[method]} − {results.labels[other]}",
+                of_mean((gains[method] - gains[other]).to_numpy()),
             )
             for other in pairs
             if other != method
@@ -166,9 +170,3 @@ def _with_value_first(results: Results, claim: Claim) -> list[tuple[str, np.ndar
 def _from_lowest(values: np.ndarray) -> Estimate:
     """The mean of the first column of values (images, columns) minus the lowest mean of the others."""
     return of_means(values, lambda means: means[:, 0] - means[:, 1:].min(axis=1))
-
-
-def _mean(values: pd.Series | pd.DataFrame) -> Estimate:
-    """The mean over images, with its interval."""
-    low, high = interval(values.to_numpy())
-    return Estimate(float(values.to_numpy().mean()), float(low), float(high))

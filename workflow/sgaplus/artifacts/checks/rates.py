@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sgaplus.analysis import comparison, covering, rd_curves
-from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.experiment import Claim
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.claims import Comparison
 from sgaplus.artifacts.kinds import check

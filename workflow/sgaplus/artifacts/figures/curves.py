@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgaplus.analysis import published
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.rd_curves import POINT, base_curve, kept, points
 from sgaplus.analysis.selection import at_step, base_model, changes, measured, with_rate
 from sgaplus.artifacts.figures.style import BAR, Style, legend_below, panels_of, rate_label, sequential

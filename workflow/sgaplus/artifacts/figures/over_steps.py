@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.selection import base_model, by_image, changes, with_swept
 from sgaplus.artifacts.figures.style import BAND, SYMBOLS, Style, legend_below, panels_of, sequential
 from sgaplus.artifacts.kinds import figure

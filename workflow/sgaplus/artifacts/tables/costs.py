@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import Estimate
 from sgaplus.analysis.cost import costs, saves_bits, saving
 from sgaplus.analysis.excess_loss import excess, reference, seconds
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.selection import at_step, measured
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from sgaplus.analysis.bootstrap import interval
+from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.published import Published
 from sgaplus.analysis.selection import at_step, base_model, by_image, with_swept
 from sgaplus.artifacts.kinds import table

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sgaplus.analysis import covering, published
-from sgaplus.analysis.bootstrap import Estimate
+from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, estimate, points
 from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
 from sgaplus.artifacts.kinds import table
