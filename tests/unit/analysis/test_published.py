@@ -32,6 +32,9 @@ def test_a_published_loss_belongs_to_the_same_experiment_only():
     assert PUBLISHED.beside(rows.assign(target_lmbda=0.02, model_lmbda=0.02)).empty
     assert PUBLISHED.beside(rows.assign(step=1999)).empty
     assert PUBLISHED.beside(rows.assign(tau_max=0.4)).empty
+    assert PUBLISHED.beside(rows.assign(lr=0.01)).empty
+    assert PUBLISHED.beside(rows.assign(tau_rate=0.002)).empty
+    assert PUBLISHED.beside(rows.assign(parameters='{"a": 2.25}')).empty
     assert PUBLISHED.beside(rows[rows["method"] == "sga"]).empty
 
 

@@ -2,7 +2,9 @@
 
 ``published_rd.csv``: a row per operating point: data set, codec with its source in brackets, bpp,
 PSNR in dB (mean over images) and source. ``published_losses.csv``: a row per mean true loss: data
-set, lambda of model and target, rounding, highest temperature, steps, loss and source.
+set, lambda of model and target, rounding and its shape a, highest temperature and its decay, learning
+rate, steps, loss and source. The shape of two-class SSL is that of the paper's later version, because the
+text at hand lost it.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sgaplus.analysis.selection import with_parameter
+
 BASE, SGA = "base (Yang 2020)", "SGA (Yang 2020)"
 """Curves of the paper that SGA comes from: the same kind of base model, and SGA on it."""
 
-LOSS_KEYS = ("dataset", "target_lmbda", "rounding", "tau_max", "step")
+LOSS_KEYS = ("dataset", "target_lmbda", "rounding", "a", "tau_max", "tau_rate", "lr", "step")
 """Fields of the records that a published loss must agree with, beside the model's lambda."""
 
 
@@ -36,7 +40,9 @@ class Published:
     def read(cls, points: str | Path, losses: str | Path) -> Published:
         """Read the two files."""
         named = {"lmbda": "target_lmbda", "steps": "step", "true_loss": "published"}
-        return cls(pd.read_csv(points), pd.read_csv(losses).rename(columns=named).astype({"tau_max": float}))
+        return cls(
+            pd.read_csv(points), pd.read_csv(losses).rename(columns=named).astype({"a": float, "tau_max": float})
+        )
 
     @classmethod
     def none(cls) -> Published:
@@ -50,12 +56,12 @@ class Published:
         return {str(codec): group.sort_values("bpp")[["bpp", "psnr"]].to_numpy() for codec, group in groups}
 
     def beside(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of the records with the published true loss of the same experiment.
+        """Rows of the records with the published true loss of the same experiment and setting.
 
-        The same are data set, lambda of model and target, rounding, highest temperature and steps.
+        The same are lambda of model and target, and :data:`LOSS_KEYS`.
 
         Returns:
             The rows that have one, with the columns ``published`` and ``source`` added.
         """
-        own = rows[rows["model_lmbda"] == rows["target_lmbda"]]
+        own = with_parameter(rows[rows["model_lmbda"] == rows["target_lmbda"]], "a")
         return own.merge(self.losses.astype(own.dtypes[list(LOSS_KEYS)].to_dict()), on=list(LOSS_KEYS))

@@ -47,11 +47,16 @@ def changes(rows: pd.DataFrame, records: pd.DataFrame, columns: Sequence[str]) -
 def with_swept(records: pd.DataFrame, sweep: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """The records with a column for every swept parameter, also those of the rounding itself, and only swept values."""
     for name, values in sweep.items():
-        if name not in records:  # one of the rounding's own
-            own = [json.loads(text).get(name) for text in records["parameters"]]
-            records = records.assign(**{name: pd.Series(own, index=records.index, dtype=float)})
+        if name not in records:
+            records = with_parameter(records, name)
         records = records[records[name].isin([float(value) for value in values])]
     return records
+
+
+def with_parameter(records: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The records with a column for a parameter of the rounding's own; nan where it has none of this name."""
+    own = [json.loads(text).get(name) for text in records["parameters"]]
+    return records.assign(**{name: pd.Series(own, index=records.index, dtype=float)})
 
 
 def by_image(rows: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:

@@ -30,7 +30,7 @@ THEIRS: Mapping[str, Style] = {
 }
 """Lines of published curves; the others are light grey in these styles."""
 
-STYLES = (":", "-.", (0, (5, 1)), (0, (1, 3)))
+STYLES = (":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)))
 
 OWN: Style = {"marker": "o", "markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.9}
 """The point of a model that is refined toward the lambda that it was trained with."""

@@ -143,11 +143,9 @@ def _summary(images: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
 
 
 def _beside(published: Published, cells: pd.DataFrame) -> pd.DataFrame:
-    """The published loss beside the best of the cells that it is comparable with, per method."""
-    known = published.beside(cells)
+    """The published loss beside the cells of the setting that it belongs to."""
     keys = ["method", "step", "row", "column", "published", "source"]
-    means = known.groupby(keys)["true_loss"].mean().reset_index().sort_values("true_loss")
-    return means.drop_duplicates(["method", "published", "source"])
+    return published.beside(cells).groupby(keys)["true_loss"].mean().reset_index()
 
 
 def _lowest_of_all(values: pd.DataFrame) -> pd.DataFrame:
