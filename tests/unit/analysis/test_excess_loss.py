@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sgaplus.analysis import excess_loss
@@ -49,3 +50,9 @@ def test_a_course_begins_after_the_first_step_and_ends_with_the_most():
     assert (way["value"].diff().dropna() < 0).all()
     assert way["value"].iloc[-1] == pytest.approx(0)
     assert excess_loss.seconds(at_step(records, 100)) == 10
+
+
+def test_a_course_over_several_models_leaves_out_steps_that_one_of_them_lacks():
+    fine, coarse = refined(("ssl",), steps=(0, 50, 500, 2000)), refined(("ssl",), (0.04,), steps=(0, 500, 2000))
+    way = excess_loss.over_time(pd.concat([fine, coarse]), ENTRY, "ssl")
+    assert list(way.index) == [500, 2000]

@@ -177,6 +177,18 @@ def test_a_refinement_that_experiments_share_is_one_with_the_steps_of_all(order)
     assert plan.refinements(config, "table") == {shared.key: shared}
 
 
+def test_an_experiment_may_have_its_refinements_measured_more_often_and_those_that_share_them_with_it():
+    config = validated(small(**{"experiments.curves.record_every": 8}))
+    union = plan.refinements(config)
+    assert union["photos", "low", "0.01", "ssl", "0"].record == {0, 8, 16, 20}
+    assert union["photos", "low", "0.01", "sga", "0"].record == {0, 8, 10, 16, 20, 40}
+
+
+def test_the_figure_over_steps_is_measured_often_enough_to_show_peaks(paper):
+    for refinement in plan.refinements(paper, "fig2_true_loss").values():
+        assert refinement.record >= set(range(0, 2001, 5))
+
+
 def test_an_experiment_selects_every_combination():
     changes = {"models": ["low", "high"], "targets": [0.5, 2], "seeds": [0, 1], "methods": ["sga", "ssl"]}
     config = validated(small(**{f"experiments.curves.{key}": value for key, value in changes.items()}))

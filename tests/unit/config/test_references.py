@@ -168,6 +168,7 @@ def test_an_entry_is_complete_and_makes_its_choice(config, said):
         ("curves", "bitrate", "actual"),
         ("curves", "differences", ["sga"]),
         ("table", "panels", ["psnr"]),
+        ("table", "record_every", 5),
         ("table", "sweep", {"tau_max": [0.5]}),
         ("p", "dataset", "photos"),
         ("p", "models", ["low"]),
@@ -308,6 +309,12 @@ def test_a_claim_about_an_experiment_that_refines_nothing_is_refused():
 def test_a_claim_may_be_about_any_step_that_is_measured(step):
     claim = CLAIM | {"check": "lower_loss", "experiment": "table", "method": "ssl", "than": ["sga"], "steps": step}
     validated(small(**{"experiments.table.methods": ["sga", "ssl"]}, claims={"c": claim}))
+
+
+def test_a_claim_may_be_about_a_step_that_its_experiment_has_measured():
+    claim = CLAIM | {"check": "lower_loss", "method": "ssl", "than": ["sga"], "steps": 14}
+    assert refusal(small(claims={"c": claim})).startswith("claims.c.steps: 14 is not measured.")
+    validated(small(**{"experiments.curves.record_every": 7}, claims={"c": claim}))
 
 
 def test_real_rates_are_asked_for_only_where_bitstreams_are_written():

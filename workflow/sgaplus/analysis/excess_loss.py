@@ -49,8 +49,12 @@ def seconds(rows: pd.DataFrame) -> float:
 
 
 def over_time(records: pd.DataFrame, experiment: Experiment, method: str) -> pd.DataFrame:
-    """Seconds per image, and the mean excess as ``value``, ``low`` and ``high``, of a method by step, from step 1."""
+    """Seconds per image, and the mean excess as ``value``, ``low`` and ``high``, of a method by step, from step 1.
+
+    Steps that were not measured under every model are left out: a mean over other models is another line.
+    """
     end = reference(records, experiment)
     own = records[(records["method"] == method) & records["step"].between(1, experiment.last_step)]
+    own = own[own.groupby("step")["model"].transform("nunique") == own["model"].nunique()]
     found = {step: {"seconds": seconds(rows), **excess(rows, end)[""]._asdict()} for step, rows in own.groupby("step")}
     return pd.DataFrame.from_dict(found, orient="index")

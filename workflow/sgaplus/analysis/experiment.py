@@ -21,6 +21,7 @@ class Experiment:
         sweep: Values of each swept parameter.
         steps: Step counts to report.
         seeds: Seeds of the random streams.
+        record_every: Steps between measurements of its refinements; None for as many as those of all refinements.
         panels: Quantities over steps, a panel each.
         differences: Methods whose difference from the best is shown.
         against: Method that the others are compared with, beside the base model.
@@ -41,6 +42,7 @@ class Experiment:
     sweep: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     steps: tuple[int, ...] = ()
     seeds: tuple[int, ...]
+    record_every: int | None = None
     panels: tuple[str, ...] = ("true_loss", "difference", "psnr", "bpp")
     differences: tuple[str, ...] = ()
     against: str | None = None

@@ -75,8 +75,13 @@ def _selection(config: Mapping[str, Any], experiment: Experiment, where: str) ->
                 seed,
                 {key: value for key, value in settings.items() if key not in PRESENTATION},
                 max(counts),
-                counts,
+                counts | _recorded(experiment, max(counts)),
             )
+
+
+def _recorded(experiment: Experiment, steps: int) -> set[int]:
+    """The steps that an experiment has measured beside those that all refinements have, up to ``steps``."""
+    return set(range(0, steps + 1, experiment.record_every)) if experiment.record_every else set()
 
 
 def _counts(experiment: Experiment, method: str, own: int, where: str) -> set[int]:

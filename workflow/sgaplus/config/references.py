@@ -233,7 +233,7 @@ def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experime
 
 def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
     """The step that a claim is about is measured."""
-    every, step = config["refinement"]["record_every"], claim.step(experiment)
+    every, step = experiment.record_every or config["refinement"]["record_every"], claim.step(experiment)
     if step > experiment.last_step or (step not in experiment.steps and step % every):
         raise ConfigError(
             f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
