@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import torch
 
+from sgaplus import __version__
 from sgaplus.cli import main as command_line
 
 from .running import names, run
@@ -28,6 +32,10 @@ WRONG = {
     "no such model": (["compress", "a.png", "-o", "o", "--model", "m.pth", "--lmbda", "1"], "m.pth: no such model"),
     "model alone": (["compress", "a.png", "-o", "o", "--model", "m.pth"], "Add --lmbda"),
     "many into one": (["compress", "a.png", "b.png", "-o", "o.sga"], "2 files do not fit into one"),
+    "no number": (["compress", "a.png", "-o", "o", "--lmbda", "abc"], "--lmbda: 'abc' is no number"),
+    "no whole number": (["compress", "a.png", "-o", "o", "--seed", "1.5"], "--seed: '1.5' is no whole number"),
+    "no threads": (["info", "a.sga", "--threads", "0"], "--threads: 0 is not above 0"),
+    "quiet and verbose": (["info", "a.sga", "-q", "-v"], "not allowed with"),
     "not a png": (["decompress", "a.sga", "-o", "a.jpg"], "name a folder, or a file that ends in .png"),
 }
 
@@ -45,6 +53,44 @@ def test_a_wrong_command_is_told_so(kind, capsys, tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
+def test_sgaplus_is_the_command():
+    (script,) = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"].items()
+    assert EntryPoint(*script, group="console_scripts").load() is command_line.main
+    assert script[0] == "sgaplus"
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("--version")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"sgaplus {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["evaluate"]], ids=str)
+def test_help_says_the_exit_statuses(command, capsys):
+    with pytest.raises(SystemExit):
+        run(*command, "--help")
+    assert command_line.STATUSES in capsys.readouterr().out
+
+
+def test_a_command_whose_reader_is_gone_ends_without_a_word(coded):
+    command = [sys.executable, "-m", "sgaplus", "info", str(coded)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (command_line.NO_READER, "")
+
+
+def test_threads_are_those_that_are_asked_for(coded):
+    before = torch.get_num_threads()
+    try:
+        assert run("info", coded, "--threads", 3) == 0
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_help_comes_without_torch():
     code = "import sys; from sgaplus.cli import main; main._parser().format_help(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -52,7 +98,7 @@ def test_help_comes_without_torch():
 
 def test_every_command_of_the_readme_is_one():
     text = (REPOSITORY / "README.md").read_text()
-    commands = re.findall(r"^    python -m sgaplus (.+)$", text, re.M)
+    commands = re.findall(r"^    sgaplus (.+)$", text, re.M)
     assert {command.split()[0] for command in commands} == {"compress", "decompress", "info", "evaluate"}
     for command in commands:
         command_line._parser().parse_args(shlex.split(command))

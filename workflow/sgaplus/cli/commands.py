@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
 from PIL import Image
 from tqdm import tqdm
 
 from sgaplus import devices
 from sgaplus.cli import compression
 from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Psnr, Settings, Target, bundled
-from sgaplus.cli.main import DEFAULT_LMBDA
+from sgaplus.cli.main import DEFAULT_LMBDA, DONE, SOME_FAILED
 from sgaplus.codec import bitstream
 from sgaplus.config import methods
 from sgaplus.data import pictures
 from sgaplus.errors import ConfigError, SgaplusError, did_you_mean
 from sgaplus.files import replacing, size_text, write_csv
 from sgaplus.refinement.method import Method
+
+logger = logging.getLogger(__name__)
 
 BITSTREAM, PICTURE = ".sga", ".png"
 
@@ -43,6 +47,13 @@ TARGETS: dict[str, type[Target]] = {"bpp": BitsPerPixel, "psnr": Psnr}
 
 Work = Callable[[Path], str]
 """The work on one file; returns a sentence about its result."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command of parsed options, and return its exit status."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return COMMANDS[options.command](options)
 
 
 def compress(options: argparse.Namespace) -> int:
@@ -96,7 +107,14 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, entries)}")
     steps = {"steps": options.steps} if options.steps else {}
     method = Method.from_settings(entries[options.method] | steps)
-    return Settings(method, options.steps, options.seed, devices.resolve(options.device))
+    return Settings(method, options.steps, options.seed, _device(options.device))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto" and not torch.cuda.is_available():
+        logger.warning("--device auto: no GPU is found, so the CPU computes")
+        return torch.device("cpu")
+    return devices.resolve(name)
 
 
 def _models(path: Path | None) -> list[Model]:
@@ -257,14 +275,16 @@ def _each(files: Iterable[Path], work: Work) -> int:
     done = 0
     for file in files:
         try:
-            print(work(file), flush=True)
-            done += 1
+            text = work(file)
         except (SgaplusError, OSError) as error:
             text = str(error)
             failed.append(text if str(file) in text else f"{file}: {text}")
+            continue
+        print(text, flush=True)
+        done += 1
     if failed:
         print(f"{len(failed)} of {len(failed) + done} failed:", *failed, sep="\n  ", file=sys.stderr)
-    return 1 if failed else 0
+    return SOME_FAILED if failed else DONE
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

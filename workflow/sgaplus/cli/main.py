@@ -1,6 +1,4 @@
-"""The command line: ``python -m sgaplus compress | decompress | info | evaluate``.
-
-Exit status: 0; 1 if some of the files failed, while the others are done; 2 if the command itself is wrong.
+"""The command line: ``sgaplus compress | decompress | info | evaluate``, which is also ``python -m sgaplus``.
 
 This module imports nothing heavy, so that --help and argparse's errors come at once; ``commands`` does the work.
 """
@@ -15,10 +13,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sgaplus import __version__
 from sgaplus.errors import DeviceError, MissingModelError, SgaplusError, with_remedy
 
 DEFAULT_LMBDA = 0.01
 """Target lambda if neither a lambda nor a rate or quality is asked for."""
+
+DONE, SOME_FAILED, WRONG_COMMAND, STOPPED, NO_READER = 0, 1, 2, 130, 141
+"""Exit statuses; the last two are those that a shell gives to SIGINT and SIGPIPE."""
+
+STATUSES = f"""exit status:
+  {DONE:<4} all is done
+  {SOME_FAILED:<4} some files failed; the others are done
+  {WRONG_COMMAND:<4} the command is wrong; nothing is done
+  {STOPPED:<4} stopped by Ctrl-C; finished files stay
+  {NO_READER:<4} nobody reads the output any more
+"""
+
+STYLE: dict[str, Any] = {
+    "epilog": STATUSES,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,  # keeps the lines of the epilog
+    "allow_abbrev": False,  # an abbreviation would mean something else as options are added
+}
+"""What every parser has."""
 
 REMEDIES = {
     DeviceError: "--device cuda: {} Choose --device cpu or --device auto.",
@@ -31,23 +48,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status."""
     # threads that spin while they wait would stop other processes; read when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
+    logging.basicConfig(level=_level(options), format="%(message)s")
     try:
         # after the arguments are parsed: it imports torch, which takes two to five seconds, and --help a tenth of one
         from sgaplus.cli import commands
 
-        return commands.COMMANDS[options.command](options)
+        return commands.run(options)
     except SgaplusError as error:
         print(f"error: {with_remedy(error, REMEDIES)}", file=sys.stderr)
-        return 2
+        return WRONG_COMMAND
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
+        return STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        return NO_READER
+
+
+def _level(options: argparse.Namespace) -> int:
+    if options.quiet:
+        return logging.ERROR
+    return logging.INFO if options.verbose else logging.WARNING
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sgaplus", description="Photographs to bitstreams, and back.")
+    parser = argparse.ArgumentParser(prog="sgaplus", description="Photographs to bitstreams, and back.", **STYLE)
+    parser.add_argument("--version", action="version", version=f"sgaplus {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_compress(commands)
     _add_decompress(commands)
@@ -67,7 +94,7 @@ def _add_compress(commands: Any) -> None:
     goal("--target-psnr", type=_positive, metavar="DB", help="quality in dB; finds model and lambda")
     add("--method", default="ssl_fast", help="an entry of `methods` in config/config.yaml (%(default)s)")
     add("--steps", type=_count, default=500, help="steps of refinement; 0 is the plain codec (%(default)s)")
-    add("--seed", type=int, default=0, help="seed of the random numbers (%(default)s)")
+    add("--seed", type=_whole, default=0, help="seed of the random numbers (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (%(default)s)")
     _add_common(parser)
 
@@ -96,24 +123,46 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, writes: bool = True) -> None:
-    parser.add_argument("--model", type=Path, metavar="FILE", help="a model file instead of the bundled ones")
+    add = parser.add_argument
+    add("--model", type=Path, metavar="FILE", help="a model file instead of the bundled ones")
     if writes:
-        parser.add_argument("--force", action="store_true", help="overwrite files")
+        add("--force", action="store_true", help="overwrite files")
+    add("--threads", type=_above_zero, metavar="N", help="processor threads (a thread per core)")
+    loudness = parser.add_mutually_exclusive_group().add_argument
+    loudness("-q", "--quiet", action="store_true", help="say nothing but errors and what was asked for")
+    loudness("-v", "--verbose", action="store_true", help="say more")
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
-    return commands.add_parser(name, help=text, description=text)
+    return commands.add_parser(name, help=text, description=text, **STYLE)
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
 def _count(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def _above_zero(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
