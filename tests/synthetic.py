@@ -104,7 +104,7 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
     }
 
 
-PUBLISHED = Published.read(shipped("config/published_rd.csv"), shipped("config/published_losses.csv"))
+PUBLISHED = Published.read(*(shipped(f"config/published_{what}.csv") for what in ("rd", "losses", "pictures")))
 
 
 def results(records: pd.DataFrame, entry: Mapping[str, Any], methods: Mapping[str, Any] = METHODS) -> Results:

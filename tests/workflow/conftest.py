@@ -199,7 +199,7 @@ def tiny(entry: dict) -> dict:
     if "targets" in entry:
         changes["targets"] = [0.01, 0.05]
     if "image" in entry:
-        changes["image"] = "odd"
+        changes |= {"image": "odd", "enlarge": [[0, 0, 32, 24]]}
     if "sweep" in entry:
         changes["sweep"] = {parameter: [values[0], values[-1]] for parameter, values in entry["sweep"].items()}
     return changes

@@ -34,7 +34,7 @@ except SgaplusError as error:
 layout = run_files.layout
 DATA = Path(config["data_folder"]).expanduser()
 GPU = 0 if config["device"] == "cpu" else 1
-PUBLISHED = expand("config/published_{what}.csv", what=["rd", "losses"])
+PUBLISHED = expand("config/published_{what}.csv", what=["rd", "losses", "pictures"])
 ENVIRONMENT = "../../envs/sgaplus.yaml"
 
 

@@ -50,6 +50,7 @@ rule draw_qualitative:
         streams=streams_of,
         index=index_of_pictures,
         models=models_of,
+        published=PUBLISHED,
     output:
         pdf=layout.figure("{experiment}", "pdf"),
         png=report(

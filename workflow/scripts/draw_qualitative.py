@@ -1,10 +1,11 @@
-"""Draw Figure 5: an image, its base model, and the best that another model reaches at that rate."""
+"""Draw Figure 5: an image, its base model, and the best that other models reach at that rate."""
 
 from pathlib import Path
 
 from sgaplus import records
 from sgaplus.analysis import comparison
 from sgaplus.analysis.experiment import Experiment
+from sgaplus.analysis.published import UNREFINED, Published
 from sgaplus.artifacts import kinds
 from sgaplus.artifacts.figures import style
 from sgaplus.artifacts.results import Results
@@ -16,17 +17,27 @@ from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     experiment = Experiment.of(snakemake.params.experiment)
-    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]))
+    published = Published.read(*snakemake.input.published)
+    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published)
     models = dict(zip(experiment.models, snakemake.input.models, strict=True))
     original = comparison.named(read_index(snakemake.input.index), experiment.image).read()
-    base, refined = comparison.pair(results.records, experiment)
-    name = bitstream_archive.name_of(refined["target_lmbda"], refined["variant"], refined["seed"], experiment.image)
-    archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]
-    decoded, _ = Coder(Codec.load(models[refined["model"]])).decode(bitstream_archive.find(name, archives), name)
+    theirs = published.pictures_of(experiment.dataset, experiment.image)
+    base = comparison.lowest_base(results.records, experiment)
     pictures = {
         "Original": original,
-        comparison.caption("Base model", base): unrefined(Codec.load(models[base["model"]]), original),
-        comparison.caption("Refined", refined): decoded,
+        comparison.caption("Base model", base, published=theirs.get(UNREFINED)): unrefined(
+            Codec.load(models[base["model"]]), original
+        ),
     }
+    for method, label in results.labels.items():
+        refined = comparison.refined_at_its_rate(results.records, experiment, method, base)
+        caption = comparison.caption(label, refined, base, theirs.get(refined["rounding"]))
+        pictures[caption] = None
+        if comparison.same_rate(base, refined):
+            place = [refined[key] for key in ("target_lmbda", "variant", "seed", "image")]
+            name = bitstream_archive.name_of(*place)
+            archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]
+            coder = Coder(Codec.load(models[refined["model"]]))
+            pictures[caption], _ = coder.decode(bitstream_archive.find(name, archives), name)
     draw = kinds.find("figure", experiment.figure).function()
     style.save(lambda: draw(results, pictures), list(snakemake.output), theme="white")

@@ -38,7 +38,18 @@ def test_a_published_loss_belongs_to_the_same_experiment_only():
     assert PUBLISHED.beside(rows[rows["method"] == "sga"]).empty
 
 
+def test_published_pictures_belong_to_one_image():
+    pictures = PUBLISHED.pictures_of("kodak", "kodim19")
+    assert {rounding: (row["bpp"], row["psnr"]) for rounding, row in pictures.items()} == {
+        published.UNREFINED: (0.08, 27.08),
+        "ssl": (0.08, 27.73),
+    }
+    assert PUBLISHED.pictures_of("kodak", "kodim18") == {}
+    assert PUBLISHED.pictures_of("demo", "kodim19") == {}
+
+
 def test_without_published_numbers_nothing_stands_beside_ours():
     none = published.Published.none()
     assert none.curves("kodak") == {}
+    assert none.pictures_of("kodak", "kodim19") == {}
     assert none.beside(at_step(refined(("ssl",), images=1), 2000)).empty

@@ -224,4 +224,4 @@ def test_figure_5_asks_for_a_better_image_at_no_more_bits(bpp, psnr, expected):
         row("ssl", "image0", 10, 1, model="high", model_lmbda=0.04, bpp=bpp, psnr=psnr),
     ]
     experiment = {"image": "image0", "models": ["low", "high"]}
-    assert judged(pd.DataFrame(rows), "better_at_its_rate", experiment).verdict == expected
+    assert judged(pd.DataFrame(rows), "better_at_its_rate", experiment, method="ssl").verdict == expected

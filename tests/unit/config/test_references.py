@@ -232,7 +232,7 @@ SWEPT = {"tau_max": [0.5, 1.0]}
             "claims.c.experiment: less_sensitive needs a sweep of one parameter, which experiments.judged has not.",
         ),
         (
-            {"check": "better_at_its_rate"},
+            {"check": "better_at_its_rate", "method": "ssl"},
             MULTI_RATE | {"methods": ["ssl"]},
             "claims.c.experiment: better_at_its_rate needs image, which experiments.judged has not.",
         ),

@@ -112,6 +112,7 @@ def test_a_missing_key_is_named(place):
         ("refinement.memory_mb", 99),
         ("experiments.curves.steps", []),
         ("experiments.curves.record_every", 0),
+        ("experiments.curves.enlarge", []),
         ("experiments.curves.models", ["low", "low"]),
         # of the wrong kind
         ("run", 3),

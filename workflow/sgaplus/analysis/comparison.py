@@ -1,4 +1,4 @@
-"""Figure 5: one image at one rate, by the base model of the lowest rate and by another model that was refined."""
+"""Figure 5: one image at one rate, by the base model of the lowest rate and by other models that were refined."""
 
 from __future__ import annotations
 
@@ -18,21 +18,28 @@ SAME_RATE = 0.02
 """Rates are called the same if the refined one is higher by at most this share."""
 
 
-def pair(records: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, pd.Series]:
-    """The two records that are compared.
+def lowest_base(records: pd.DataFrame, experiment: Experiment) -> pd.Series:
+    """The record of the experiment's image under the first of its models by lambda, not refined."""
+    return base_model(records[records["image"] == experiment.image]).sort_values("model_lmbda").iloc[0]
 
-    The first is the experiment's image under the first of its models by lambda, not refined. The
-    second is refined under another model, toward whichever target, and has the highest PSNR of those
-    that need no more bits than the first; if all need more, it is the one that needs the fewest.
+
+def refined_at_its_rate(records: pd.DataFrame, experiment: Experiment, method: str, base: pd.Series) -> pd.Series:
+    """The record of the experiment's image that is compared with the base model's.
+
+    A method refined it under another model, toward whichever target. It has the highest PSNR of those that
+    need no more bits than ``base``; if all need more, it is the one that needs the fewest.
     """
-    records = records[records["image"] == experiment.image]
-    lowest = min(experiment.models, key=lambda model: records.loc[records["model"] == model, "model_lmbda"].min())
-    base = base_model(records[records["model"] == lowest]).iloc[0]
-    others = at_step(records[records["model"] != lowest], experiment.last_step)
+    own = records[(records["image"] == experiment.image) & (records["method"] == method)]
+    others = at_step(own[own["model"] != base["model"]], experiment.last_step)
     affordable = others[others["bpp"] <= (1 + SAME_RATE) * base["bpp"]]
     if affordable.empty:
-        return base, others.sort_values("bpp").iloc[0]
-    return base, affordable.sort_values("psnr").iloc[-1]
+        return others.sort_values("bpp").iloc[0]
+    return affordable.sort_values("psnr").iloc[-1]
+
+
+def same_rate(base: pd.Series, refined: pd.Series) -> bool:
+    """Whether a refined image needs no more bits than the base model's."""
+    return bool(refined["bpp"] <= (1 + SAME_RATE) * base["bpp"])
 
 
 def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:
@@ -47,8 +54,23 @@ def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:
     return found[name]
 
 
-def caption(title: str, row: pd.Series) -> str:
-    """A caption: a picture's title, lambda, rate and PSNR."""
-    lmbda, target = row["model_lmbda"], row["target_lmbda"]
-    toward = "" if row["step"] == 0 else f", target {target:g}"
-    return f"{title}, λ = {lmbda:g}{toward}\n{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB"
+def caption(title: str, row: pd.Series, base: pd.Series | None = None, published: pd.Series | None = None) -> str:
+    """The caption of a picture; of a refined one that is not at the rate of ``base``, the words in its place.
+
+    Args:
+        title: What is shown.
+        row: Its record.
+        base: For a refined picture, the record that it is compared with.
+        published: Rate and PSNR of its published counterpart.
+    """
+    toward = "" if row["step"] == 0 else f", target {row['target_lmbda']:g}"
+    lines = [title, f"λ = {row['model_lmbda']:g}{toward}", f"{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB"]
+    if base is not None:
+        more = 100 * (row["bpp"] / base["bpp"] - 1)
+        if same_rate(base, row):
+            lines[2] = f"{row['bpp']:.3f} bpp ({more:+.1f} %), {row['psnr']:.2f} dB"
+        else:
+            lines[1:1] = ["no picture at this rate:", f"the cheapest needs {more:.0f} % more bits"]
+    if published is not None:
+        lines.append(f"published: {published['bpp']:.2f} bpp, {published['psnr']:.2f} dB")
+    return "\n".join(lines)

@@ -29,7 +29,7 @@ class Experiment:
         prune: Points further below the base models' curve are left out, in dB; None for none.
         cover: Number of models that are to cover the curve.
         image: Image that is shown.
-        crop: Left, top, width and height of its part that is enlarged, in pixels; None for the centre.
+        enlarge: Left, top, width and height of each of its parts that is enlarged, in pixels; () for the centre.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Experiment:
     prune: float | None = None
     cover: int = 3
     image: str | None = None
-    crop: tuple[int, ...] | None = None
+    enlarge: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Experiment:
@@ -114,7 +114,7 @@ class Claim:
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, also those in a mapping."""
+    """Lists as tuples, also those in a mapping or in another list."""
     if isinstance(value, Mapping):
         return {key: _frozen(each) for key, each in value.items()}
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

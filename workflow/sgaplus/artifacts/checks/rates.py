@@ -52,13 +52,14 @@ def covers(results: Results, claim: Claim) -> list[Comparison]:
     ]
 
 
-@check(of_experiment=("image", "targets"), fewest_models=2, most_methods=1)
+@check(needs=("method",), of_experiment=("image", "targets"), fewest_models=2)
 def better_at_its_rate(results: Results, claim: Claim) -> list[Comparison]:
-    """In Figure 5 the refined image has the higher PSNR at no more bits.
+    """In Figure 5 the image that `method` refined has the higher PSNR at no more bits.
 
     One image has no interval.
     """
-    base, refined = comparison.pair(results.records, results.experiment)
+    base = comparison.lowest_base(results.records, results.experiment)
+    refined = comparison.refined_at_its_rate(results.records, results.experiment, claim.method, base)
     quality = base["psnr"] - refined["psnr"]
     bits = 100 * (refined["bpp"] / base["bpp"] - 1)
     return [
