@@ -170,6 +170,7 @@ def test_an_entry_is_complete_and_makes_its_choice(config, said):
         ("table", "panels", ["psnr"]),
         ("table", "record_every", 5),
         ("table", "sweep", {"tau_max": [0.5]}),
+        ("curves", "r", 0.5),
         ("p", "dataset", "photos"),
         ("p", "models", ["low"]),
         ("p", "steps", [20]),

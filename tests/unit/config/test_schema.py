@@ -113,6 +113,8 @@ def test_a_missing_key_is_named(place):
         ("experiments.curves.steps", []),
         ("experiments.curves.record_every", 0),
         ("experiments.curves.enlarge", []),
+        ("experiments.curves.r", 1),
+        ("experiments.curves.n", 0),
         ("experiments.curves.models", ["low", "low"]),
         # of the wrong kind
         ("run", 3),

@@ -29,6 +29,7 @@ class Experiment:
         prune: Points further below the base models' curve are left out, in dB; None for none.
         cover: Number of models that are to cover the curve.
         image: Image that is shown.
+        r, n: Factor and power of the three-class rounding whose probabilities are drawn.
         enlarge: Left, top, width and height of each of its parts that is enlarged, in pixels; () for the centre.
     """
 
@@ -50,6 +51,8 @@ class Experiment:
     prune: float | None = None
     cover: int = 3
     image: str | None = None
+    r: float = 0.8
+    n: float = 2.0
     enlarge: tuple[tuple[int, ...], ...] = ()
 
     @classmethod

@@ -201,12 +201,12 @@ def rows(family: str) -> list[str]:
 
 def _requirements(kind: Kind) -> str:
     """The keys that a kind needs and may have, and how many of each."""
+    taken = f"may have {', '.join(f'`{key}`' for key in kind.takes)}" if kind.takes else ""
     if not kind.refines:
-        return "only `methods`"
+        return "; ".join(filter(None, ["only `methods`", taken]))
     demands = kind.demands()
     keys = [f"`{key}`" for key in (*kind.needs, *kind.of_experiment) if key not in demands]
     if kind.compared:
         keys = [kind.compared if key == "`methods`" else key for key in keys]
     needed = ", ".join([*keys, *demands.values()])
-    taken = f"may have {', '.join(f'`{key}`' for key in kind.takes)}" if kind.takes else ""
     return "; ".join(filter(None, [needed, taken]))

@@ -16,18 +16,18 @@ from sgaplus.artifacts.results import Results
 from sgaplus.refinement import rounding
 
 
-@figure(refines=False, paper="Figure 1")
+@figure(refines=False, takes=("r", "n"), paper="Figure 1")
 def probabilities(results: Results) -> Figure:
     """Probability of each candidate of rounding.
 
     (a) two-class methods: P(down) solid and P(up) dashed, over the fraction v - floor(v).
     (b) three-class linear over v in [-1, 1]: two-class special case solid, the third class let in by
-    r < 1 dashed, a power other than 1 dotted.
+    the experiment's ``r`` dashed, its power ``n`` dotted.
     """
-    methods = results.methods
+    methods, experiment = results.methods, results.experiment
     figure, (left, right) = plt.subplots(1, 2, figsize=(2 * COLUMN, 3.0), sharey=True)
     fraction = torch.linspace(0.001, 0.999, 500, dtype=torch.float64)
-    for name in results.experiment.methods:
+    for name in experiment.methods:
         method = rounding.make(methods[name]["rounding"], **methods[name]["parameters"])
         if isinstance(method, rounding.TwoClass):
             down, up = method.probabilities(fraction)
@@ -38,7 +38,7 @@ def probabilities(results: Results) -> Figure:
 
     v = torch.linspace(-0.999, 0.999, 1001, dtype=torch.float64)
     colors = {-1: "#E69F00", 0: "#D55E00", 1: "#009E73"}
-    for (r, n), line in {(1.0, 1.0): "-", (0.8, 1.0): "--", (1.0, 2.0): ":"}.items():
+    for r, n, line in ((1.0, 1.0, "-"), (experiment.r, 1.0, "--"), (1.0, experiment.n, ":")):
         for integer, chances in _by_integer(rounding.ThreeClassLinear(r=r, n=n), v).items():
             label = f"r = {r:g}, n = {n:g}" if integer == 0 else None
             right.plot(v, chances, color=colors[integer], linestyle=line, label=label)
