@@ -11,20 +11,51 @@ from sgaplus.codec.frozen import Codec, pad, padded_size
 from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.codec.latents import Latents, hard_rounding, no_rounding
 
+SIZES = [(1, 1), (15, 17), (16, 16), (48, 80), (65, 64), (80, 80), (100, 150)]
+"""Heights and widths. Five latents a side, like 75 of an image of 1200 pixels, are no multiple of four."""
 
-@pytest.mark.parametrize(("size", "padded"), [((1, 1), (64, 64)), ((64, 128), (64, 128)), ((65, 127), (128, 128))])
-def test_padding_reaches_the_next_multiples_of_64(size, padded, picture):
+
+@pytest.mark.parametrize(("size", "padded"), [((1, 1), (16, 16)), ((64, 128), (64, 128)), ((65, 127), (80, 128))])
+def test_padding_reaches_the_next_multiples_of_16(size, padded, picture):
     image = picture(*size)
-    assert padded_size(*size, 64) == padded
-    assert pad(image, 64).shape == (3, *padded)
+    assert padded_size(*size, 16) == padded
+    assert pad(image, 16).shape == (3, *padded)
 
 
 def test_padding_repeats_the_last_row_and_column(picture):
     image = picture(70, 90)
-    padded = pad(image, 64)
+    padded = pad(image, 16)
+    assert padded.shape == (3, 80, 96)
     torch.testing.assert_close(padded[:, :70, :90], image, atol=0, rtol=0)
     assert (padded[:, 70:, :90] == image[:, -1:, :]).all()
     assert (padded[:, :70, 90:] == image[:, :, -1:]).all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_image_has_a_latent_for_every_16_pixels_and_a_hyper_latent_for_every_64(size, codec, picture):
+    """Both transforms see the image's own latents, and no padding to multiples of 64."""
+    height, width = size
+    latents = codec.latents_of(picture(height, width))
+    assert latents.y.shape == (12, math.ceil(height / 16), math.ceil(width / 16))
+    assert latents.z.shape == (8, math.ceil(height / 64), math.ceil(width / 64))
+    y = codec.model.g_a(pad(picture(height, width), 16)[None])
+    torch.testing.assert_close(latents.y, y[0])
+    torch.testing.assert_close(latents.z, codec.model.h_a(y)[0])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_scales_and_means_are_cropped_to_the_latents(size, codec, trained, picture):
+    """The rate is the one that CompressAI's densities give with the hyper-synthesis cropped."""
+    batch = codec.batch([picture(*size)])
+    latents = codec.analyse(batch.x)
+    height, width = latents.y.shape[2:]
+    measured, rounded = codec.measure(batch, latents), codec.round(latents)
+    with torch.no_grad():
+        scales, means = trained.h_s(rounded.z)[:, :, :height, :width].chunk(2, dim=1)
+        _, of_y = trained.gaussian_conditional(latents.y, scales, means=means)
+        _, of_z = trained.entropy_bottleneck(latents.z)
+    for ours, theirs in ((measured.bpp_y, of_y), (measured.bpp_z, of_z)):
+        torch.testing.assert_close(ours[0], -torch.log2(theirs).sum() / (size[0] * size[1]))
 
 
 def test_rate_and_distortion_equal_those_of_compressai_in_evaluation(codec, trained, picture):

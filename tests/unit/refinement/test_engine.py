@@ -153,8 +153,9 @@ def test_two_images_of_one_name_are_refused(codec, images):
 
 
 @pytest.mark.usefixtures("batches")
-def test_a_small_budget_splits_the_batch_and_cuts_strips_without_changing_results(codec, picture):
-    images = [(name, picture(256, 192, seed)) for seed, name in enumerate("abc")]
+@pytest.mark.parametrize("size", [(256, 192), (230, 170)])
+def test_a_small_budget_splits_the_batch_and_cuts_strips_without_changing_results(codec, picture, size):
+    images = [(name, picture(*size, seed)) for seed, name in enumerate("abc")]
     roomy = refine(codec, images, SSL, Plan(0.01, 5))
     tight = refine(codec, images, SSL, Plan(0.01, 5, memory_bytes=1))
     for one, other in zip(roomy, tight, strict=True):

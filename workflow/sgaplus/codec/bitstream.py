@@ -7,6 +7,7 @@ computes alike. The decoder checks the decoded latents: if it disagrees with the
 from __future__ import annotations
 
 import copy
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,20 +21,22 @@ from torch import Tensor
 
 from sgaplus.codec import entropy_coding
 from sgaplus.codec.frozen import Codec, as_tensor, padded_size
-from sgaplus.codec.hyperprior import Hyperprior, cropped
-from sgaplus.codec.latents import Latents
+from sgaplus.codec.hyperprior import Hyperprior
+from sgaplus.codec.latents import Latents, cropped
 from sgaplus.data.pictures import MAX_PIXELS
 from sgaplus.errors import BitstreamError, CodecError
 from sgaplus.metrics import PEAK
 
 MAGIC = b"SGA+"
-STRIDES = {1: Hyperprior.stride * Hyperprior.hyper_stride, 2: Hyperprior.stride}
-"""Multiples of pixels that images are padded to, by version of the format; the header holds both."""
+VERSION = 2
+STRIDES = {1: 64, VERSION: Hyperprior.stride}
+"""Pixels by version: the image is padded to their multiples. Version 1 is read, and no longer written."""
 
-VERSION = max(STRIDES)
+SECOND_BYTES = {1: STRIDES[1], VERSION: 0}
+"""The byte after the version, by version: the stride, then flags, of which there are none yet."""
 
 HEADER = struct.Struct("<4sBBII8sIII")
-"""Magic, version, stride, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
+"""Magic, version, flags, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
 
 CHECKSUM = struct.Struct("<I")
 LENGTH = struct.Struct("<I")
@@ -50,16 +53,16 @@ class Header:
     """The header of a bitstream.
 
     Attributes:
+        version: Version of the format.
         width, height: Pixels of the image.
-        stride: Multiple of pixels that the image was padded to.
         model: Identity of the model that decodes it, 8 bytes (``hyperprior.identity``).
         payload: Number of bytes after the header.
         latents: CRC-32 of the decoded latents.
     """
 
+    version: int
     width: int
     height: int
-    stride: int
     model: bytes
     payload: int
     latents: int
@@ -74,9 +77,15 @@ class Header:
         """Bits of the whole bitstream per pixel."""
         return 8 * self.size / (self.width * self.height)
 
+    @property
+    def stride(self) -> int:
+        """Pixels: width and height are padded to multiples of it."""
+        return STRIDES[self.version]
+
     def pack(self) -> bytes:
         """The header without its last field, the checksum."""
-        fields = (MAGIC, VERSION, self.stride, self.width, self.height, self.model, self.payload, self.latents, 0)
+        size = self.width, self.height
+        fields = MAGIC, self.version, SECOND_BYTES[self.version], *size, self.model, self.payload, self.latents, 0
         return HEADER.pack(*fields)[: -CHECKSUM.size]
 
 
@@ -106,7 +115,7 @@ class Coder:
 
         Args:
             latents: The latents of one image, without a batch dimension, in any precision and on any device:
-                (M, H/16, W/16) and (N, H/64, W/64).
+                (M, H/16, W/16) and (N, H/64, W/64), rounded up.
 
         Raises:
             BitstreamError: they are not finite, or too large.
@@ -124,11 +133,11 @@ class Coder:
         Raises:
             BitstreamError: the latents are not finite, too large, or not of an image of this size.
         """
-        shapes = self._shapes(width, height, self.stride)
-        if (tuple(latents.y.shape), tuple(latents.z.shape)) != shapes:
+        expected = self._shapes(width, height, STRIDES[VERSION])
+        if (tuple(latents.y.shape), tuple(latents.z.shape)) != expected:
             raise BitstreamError(
                 f"latents of shapes {tuple(latents.y.shape)} and {tuple(latents.z.shape)} are none of an image of "
-                f"{width}x{height} pixels: {shapes} would be."
+                f"{width}x{height} pixels: {expected} would be."
             )
         rounded, symbols, indexes = self._round(latents)
         blocks = [
@@ -136,7 +145,7 @@ class Coder:
             *entropy_coding.encode(symbols.y, indexes, self.tables),
         ]
         payload = b"".join(LENGTH.pack(len(block)) + block for block in blocks)
-        head = Header(width, height, self.stride, self.identity, len(payload), _checksum(rounded)).pack()
+        head = Header(VERSION, width, height, self.identity, len(payload), _checksum(rounded)).pack()
         return head + CHECKSUM.pack(crc32(payload, crc32(head))) + payload
 
     def decode(self, data: bytes, label: str | Path = "bitstream") -> tuple[np.ndarray, Latents]:
@@ -188,7 +197,7 @@ class Coder:
         y, z = latents.y.detach().cpu().float(), latents.z.detach().cpu().float()
         symbols_z = _symbols(z - self.medians)
         rounded_z = symbols_z + self.medians
-        indexes, means = self._parameters(rounded_z, y.shape)
+        indexes, means = self._entropy_parameters(rounded_z, y.shape)
         symbols_y = _symbols(y - means)
         return Latents(symbols_y + means, rounded_z), Latents(symbols_y, symbols_z), indexes
 
@@ -201,18 +210,18 @@ class Coder:
         ):  # before anything of the claimed size is made
             raise BitstreamError(f"{len(blocks)} blocks are none of {header.width}x{header.height} pixels.")
         z = entropy_coding.decode(blocks[:first_y], self._channel_indexes(shape_z), self.tables) + self.medians
-        indexes, means = self._parameters(z, shape_y)
+        indexes, means = self._entropy_parameters(z, shape_y)
         return Latents(entropy_coding.decode(blocks[first_y:], indexes, self.tables) + means, z)
 
-    def _parameters(self, z: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Index of each latent's Gaussian and its mean, for latents of a shape (M, h, w)."""
+    def _entropy_parameters(self, z: Tensor, shape_y: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The index of each latent's Gaussian, and its mean."""
         indexes, means = self.hyper_synthesis(z)
-        return cropped(indexes, shape[1:]), cropped(means, shape[1:])
+        return cropped(indexes, *shape_y[1:]), cropped(means, *shape_y[1:])
 
     def _shapes(self, width: int, height: int, stride: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Shapes of the latents and of the hyper-latents of an image that is padded to multiples of a stride."""
         rows, columns = (side // self.stride for side in padded_size(height, width, stride))
-        hyper_rows, hyper_columns = (-(-side // self.hyper_stride) for side in (rows, columns))
+        hyper_rows, hyper_columns = (math.ceil(side / self.hyper_stride) for side in (rows, columns))
         return (self.channels_y, rows, columns), (self.channels_z, hyper_rows, hyper_columns)
 
     def _channel_indexes(self, shape: tuple[int, ...]) -> Tensor:
@@ -292,10 +301,10 @@ def _parse(data: bytes, label: str | Path) -> Header:
         raise BitstreamError(
             f"{label}: truncated after {len(data)} bytes, within its header. Get the whole file, or encode it again."
         )
-    _, version, stride, width, height, model, payload, latents, _ = HEADER.unpack_from(data)
-    if STRIDES.get(version) != stride:
-        raise BitstreamError(f"{label}: damaged (version {version}, stride {stride}). Get it again.")
-    return Header(width, height, stride, model, payload, latents)
+    _, version, second, *fields, _ = HEADER.unpack_from(data)
+    if SECOND_BYTES.get(version) != second:
+        raise BitstreamError(f"{label}: damaged (version {version}, then {second}). Get it again.")
+    return Header(version, *fields)
 
 
 def _blocks(payload: memoryview) -> Iterator[bytes]:

@@ -155,7 +155,7 @@ class ExactHyperSynthesis:
         self.gains = [_gain(layer) for layer in self.layers]
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Indexes of the scales, uint8, and means, float32, (M, 4h, 4w) each, of rounded hyper-latents.
+        """Indexes of the scales, uint8, and means, float32, (M, 4 h, 4 w) each, of rounded hyper-latents.
 
         Args:
             z: (N, h, w).

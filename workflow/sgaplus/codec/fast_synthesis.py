@@ -91,7 +91,7 @@ class FastHyperSynthesis:
         ]
 
     def __call__(self, z: Tensor) -> Tensor:
-        """Scales and means (B, 2 M, H/16, W/16) of hyper-latents (B, N, H/64, W/64)."""
+        """Scales and means (B, 2 M, 4 h, 4 w) of hyper-latents (B, N, h, w)."""
         for layer in self.layers:
             z = layer(z)
         return z

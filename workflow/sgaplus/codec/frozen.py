@@ -3,7 +3,7 @@
     x (B, 3, H, W) in [0, 1]                       padded by the caller to multiples of 16
     y = g_a(x)        latents        (B, M, H/16, W/16)
     z = h_a(y)        hyper-latents  (B, N, H/64, W/64), rounded up
-    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each, cropped
+    (scales, means) = h_s(z^)        (B, M, H/16, W/16) each, cropped where H or W is no multiple of 64
     x^ = g_s(y^)                     (B, 3, H, W), not clamped
 
 The network is in ``hyperprior``; here it meets images: padding, batches, strips, rounding, measuring.

@@ -10,7 +10,7 @@ importing CompressAI takes seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import blake2b, sha256
 from itertools import pairwise
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
-from sgaplus.codec.latents import Latents, Relax, Relaxed
+from sgaplus.codec.latents import Latents, Relax, Relaxed, cropped
 from sgaplus.errors import CodecError, MissingModelError
 from sgaplus.files import write_tensors
 
@@ -138,9 +138,8 @@ class Hyperprior(nn.Module):
     The ``frozen`` module lists the shapes. Build a model with :meth:`of`.
 
     Attributes:
-        stride: Pixels per latent along each side; images are padded to its multiples.
-        hyper_stride: Latents per hyper-latent along each side. Where it does not divide the latents, the last
-            hyper-latent stands for the rest, and the hyper-synthesis is cropped, as the paper's authors do.
+        stride: Pixels per latent along each side; height and width of the transforms' images are multiples of it.
+        hyper_stride: Latents per hyper-latent along each side; the last hyper-latent may stand for fewer.
         halo: Rows of latents beyond a strip on which the pixels of the strip depend, and on whose pixels the
             latents of the strip depend: four 5-tap layers of stride 2 reach 1.9 rows of latents. None for a model
             whose images can't be cut into strips.
@@ -187,8 +186,9 @@ class Hyperprior(nn.Module):
     ) -> Relaxed:
         """Latents relaxed in the order of a decoder, and their estimated rate.
 
-        Hyper-latents are relaxed around their medians. The hyper-synthesis computes means from them, and latents are
-        relaxed around these means.
+        Hyper-latents are relaxed around their medians. The hyper-synthesis computes scales and means from them, for
+        as many latents as a multiple of ``hyper_stride``; its last rows and columns are cropped where the image has
+        no latents. Latents are relaxed around their means.
 
         Args:
             latents: Continuous latents.
@@ -196,8 +196,8 @@ class Hyperprior(nn.Module):
             hyper_synthesis: A fast function in the place of the model's ``h_s``; None for ``h_s`` itself.
         """
         z = relax(latents.z, self.entropy_bottleneck.medians)
-        parameters = cropped((hyper_synthesis or self.h_s)(z), latents.y.shape[2:])
-        scales, means = parameters.chunk(2, dim=1)
+        height, width = latents.y.shape[2:]
+        scales, means = cropped((hyper_synthesis or self.h_s)(z), height, width).chunk(2, dim=1)
         y = relax(latents.y, means)
         return Relaxed(Latents(y, z), self.bits_y(y, scales, means), self.entropy_bottleneck.bits(z))
 
@@ -209,12 +209,6 @@ class Hyperprior(nn.Module):
         # the complementary error function keeps the precision of the tails
         likelihood = 0.5 * (torch.erfc(upper * -(2**-0.5)) - torch.erfc(lower * -(2**-0.5)))
         return _bits(likelihood)
-
-
-def cropped(parameters: Tensor, size: Sequence[int]) -> Tensor:
-    """The hyper-synthesis's results (..., H, W) at the latents alone, whose height and width are given."""
-    rows, columns = size
-    return parameters if parameters.shape[-2:] == (rows, columns) else parameters[..., :rows, :columns]
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:

@@ -17,8 +17,8 @@ class Latents:
     """Latents and hyper-latents of a batch.
 
     Attributes:
-        y: Latents, (B, M, H/16, W/16).
-        z: Hyper-latents, (B, N, H/64, W/64).
+        y: Latents, (B, M, H/16, W/16), H and W multiples of 16.
+        z: Hyper-latents, (B, N, H/64, W/64), rounded up.
     """
 
     y: Tensor
@@ -42,6 +42,12 @@ class Relaxed:
     def bits(self) -> Tensor:
         """Estimated bits of each image, (B,)."""
         return self.bits_y + self.bits_z
+
+
+def cropped(v: Tensor, height: int, width: int) -> Tensor:
+    """The first rows and columns of (..., H, W); ``v`` itself if it has no more."""
+    # an idle slice would cost time, and its gradient another memory layout
+    return v if v.shape[-2:] == (height, width) else v[..., :height, :width]
 
 
 def hard_rounding(v: Tensor, centre: Tensor) -> Tensor:

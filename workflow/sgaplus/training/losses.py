@@ -8,7 +8,7 @@ import torch
 from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
 
-from sgaplus.codec.hyperprior import cropped
+from sgaplus.codec.latents import cropped
 from sgaplus.metrics import PEAK
 
 
@@ -31,7 +31,7 @@ def rate_distortion(model: MeanScaleHyperprior, x: Tensor, precision: str = "flo
         features = model.g_a[:-1](x)
     y = model.g_a[-1](features.float())
     z_hat, z_likelihoods = model.entropy_bottleneck(model.h_a(y))
-    scales, means = cropped(model.h_s(z_hat), y.shape[2:]).chunk(2, 1)
+    scales, means = cropped(model.h_s(z_hat), *y.shape[2:]).chunk(2, 1)
     y_hat, y_likelihoods = model.gaussian_conditional(y, scales, means=means)
     features = model.g_s[0](y_hat)
     with wide():
