@@ -36,6 +36,10 @@ WRONG = {
     "no whole number": (["compress", "a.png", "-o", "o", "--seed", "1.5"], "--seed: '1.5' is no whole number"),
     "no threads": (["info", "a.sga", "--threads", "0"], "--threads: 0 is not above 0"),
     "quiet and verbose": (["info", "a.sga", "-q", "-v"], "not allowed with"),
+    "many to standard output": (["compress", "a.png", "b.png", "-o", "-"], "2 files do not fit into one"),
+    "two on standard output": (["compress", "a.png", "-o", "-", "--json"], "standard output is one of them"),
+    "evaluation of standard input": (["evaluate", "-", "-b", "o"], "Name the photograph"),
+    "two formats": (["decompress", "a.sga", "-o", "a.png", "--format", "webp"], "--format webp: --output a.png says"),
     "not a png": (["decompress", "a.sga", "-o", "a.jpg"], "name a folder, or a file that ends in .png"),
 }
 
@@ -101,7 +105,7 @@ def test_every_command_of_the_readme_is_one():
     commands = re.findall(r"^    sgaplus (.+)$", text, re.M)
     assert {command.split()[0] for command in commands} == {"compress", "decompress", "info", "evaluate"}
     for command in commands:
-        command_line._parser().parse_args(shlex.split(command))
+        command_line._parser().parse_args(shlex.split(re.split("[<>|]", command)[0]))
 
 
 def test_a_missing_gpu_or_model_is_an_error_with_the_option_that_mends_it(photos, tmp_path, capsys, monkeypatch):

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
-from tqdm import tqdm
 
 from sgaplus import devices
-from sgaplus.cli import compression
+from sgaplus.cli import compression, inputs, outputs
 from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Psnr, Settings, Target, bundled
-from sgaplus.cli.main import DEFAULT_LMBDA, DONE, SOME_FAILED
+from sgaplus.cli.inputs import STANDARD, Input
+from sgaplus.cli.main import DEFAULT_LMBDA
+from sgaplus.cli.outputs import BITSTREAM, Output
+from sgaplus.cli.work import Result, Work, duration_text
 from sgaplus.codec import bitstream
 from sgaplus.config import methods
 from sgaplus.data import pictures
-from sgaplus.errors import ConfigError, SgaplusError, did_you_mean
-from sgaplus.files import replacing, size_text, write_csv
+from sgaplus.errors import ConfigError, ImageError, SgaplusError, did_you_mean
+from sgaplus.files import size_text, write_csv
 from sgaplus.refinement.method import Method
 
 logger = logging.getLogger(__name__)
-
-BITSTREAM, PICTURE = ".sga", ".png"
 
 COLUMNS = ("image", "width", "height", "model", "bytes", "bpp", "estimated_bpp", "psnr")
 """Columns of the table that ``evaluate`` writes."""
@@ -45,8 +44,8 @@ SHOWN = {
 TARGETS: dict[str, type[Target]] = {"bpp": BitsPerPixel, "psnr": Psnr}
 """Targets by the end of their option: ``--target-bpp`` and ``--target-psnr``."""
 
-Work = Callable[[Path], str]
-"""The work on one file; returns a sentence about its result."""
+ATTEMPTS = 3
+"""Refinements that reach a rate or a quality, about."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,37 +57,88 @@ def run(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compress photographs to bitstreams."""
-    photos = _found(options.photos, pictures.SUFFIXES)
-    output = _Output(options, BITSTREAM, len(photos))
-    compressed = _compressor(options)
+    photos = inputs.find(options.photos, pictures.SUFFIXES, options.recursive)
+    output = Output(options.output, (BITSTREAM,), BITSTREAM, options.force, len(photos.files))
+    if options.json and output.is_standard:
+        raise ConfigError("--json and --output -: standard output is one of them. Name a file.")
+    target, settings = _target(options), _settings(options)
+    compressed = _compressor(options, target, settings)
+    weights = [_megapixels(photo) for photo in photos.files]
+    parts = ATTEMPTS if target else 1
+    where = f" on {'the GPU' if settings.device.type == 'cuda' else 'the CPU'} (--device {options.device})"
+    work = Work(options, photos, weights, parts, where, to_standard_error=output.is_standard, quietly=True)
 
-    def work(photo: Path) -> str:
+    def do(photo: Input) -> Result:
+        photo.check()
         path = output.path(photo)
-        result = compressed(photo)
+        pixels = photo.pixels()
+        result = compressed(photo.name, pixels)
+        outputs.write(path, result.data)
         how = f"lambda {result.lmbda:.3g}" if options.steps else "not refined"
-        with replacing(path) as temporary:
-            temporary.write_bytes(result.data)
-        return (
-            f"{photo} -> {path}: {size_text(len(result.data))}, {result.bpp:.3f} bpp, {result.psnr:.2f} dB "
-            f"({result.model.path.stem}, {how})"
+        text = (
+            f"{photo} -> {outputs.named(path)}: {size_text(len(result.data))}, {result.bpp:.3f} bpp, "
+            f"{result.psnr:.2f} dB ({result.model.path.stem}, {how})"
         )
+        return Result(text, _values(photo, path, pixels, result, options))
 
-    return _each(photos, work)
+    work.each(do)
+    work.show(_summary(work.results))
+    return work.end()
 
 
-def _compressor(options: argparse.Namespace) -> Callable[[Path], Compressed]:
-    """A function that compresses one photograph as the options say."""
-    target = _target(options)
+def _megapixels(photo: Input) -> float:
+    """The size of a picture by its header; about none if it can't be read."""
+    try:
+        width, height = pictures.size(photo.path)
+    except ImageError:
+        return 1e-6
+    return width * height / 1e6
+
+
+def _values(
+    photo: Input, path: Path, pixels: np.ndarray, result: Compressed, options: argparse.Namespace
+) -> dict[str, Any]:
+    return {
+        "photo": str(photo),
+        "bitstream": outputs.named(path),
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "bytes": len(result.data),
+        "bpp": result.bpp,
+        "psnr": result.psnr,
+        "model": result.model.path.stem,
+        "lmbda": result.lmbda if options.steps else None,
+        "method": options.method if options.steps else None,
+        "steps": options.steps,
+        "seed": options.seed,
+    }
+
+
+def _summary(results: Sequence[Mapping[str, Any]]) -> str:
+    """A line about several photographs; nothing about fewer."""
+    if len(results) < 2:
+        return ""
+    size, seconds = (sum(result[name] for result in results) for name in ("bytes", "seconds"))
+    bpp, psnr = (fmean(result[name] for result in results) for name in ("bpp", "psnr"))
+    return (
+        f"{len(results)} photographs: {size_text(size)}, {bpp:.3f} bpp and {psnr:.2f} dB on average, in "
+        f"{duration_text(seconds)}"
+    )
+
+
+def _compressor(
+    options: argparse.Namespace, target: Target | None, settings: Settings
+) -> Callable[[str, np.ndarray], Compressed]:
+    """A function that compresses one photograph, by its name and pixels, as the options say."""
     if options.steps and options.model and not (target or options.lmbda):
         raise ConfigError("--model: what to refine toward? Add --lmbda, for example the model's own, or a target.")
-    settings, models = _settings(options), _models(options.model)
-
+    models = _models(options.model)
     if target:
-        return lambda photo: compression.compress_to(photo.stem, pictures.read(photo), models, target, settings)
+        return lambda name, pixels: compression.compress_to(name, pixels, models, target, settings)
     lmbda = options.lmbda or DEFAULT_LMBDA
     model = compression.nearest(models, lmbda)
     model.check_coding()  # an error of the command, not of every photograph
-    return lambda photo: compression.compress(photo.stem, pictures.read(photo), model, lmbda, settings)
+    return lambda name, pixels: compression.compress(name, pixels, model, lmbda, settings)
 
 
 def _target(options: argparse.Namespace) -> Target | None:
@@ -111,8 +161,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _device(name: str) -> torch.device:
+    """The device of ``--device``; ``auto`` takes the CPU without a word, which the estimate of the time says."""
     if name == "auto" and not torch.cuda.is_available():
-        logger.warning("--device auto: no GPU is found, so the CPU computes")
         return torch.device("cpu")
     return devices.resolve(name)
 
@@ -131,70 +181,90 @@ def _models(path: Path | None) -> list[Model]:
 
 
 def decompress(options: argparse.Namespace) -> int:
-    """Decode bitstreams to PNG files."""
-    files = _found(options.files, {BITSTREAM})
-    output = _Output(options, PICTURE, len(files))
+    """Decode bitstreams to pictures."""
+    files = inputs.find(options.files, {BITSTREAM}, options.recursive)
+    suffix = f".{options.format or 'png'}"
+    output = Output(options.output, tuple(outputs.FORMATS), suffix, options.force, len(files.files))
+    if output.is_file and options.format and outputs.FORMATS[output.suffix] != outputs.FORMATS[suffix]:
+        raise ConfigError(f"--format {options.format}: --output {options.output} says otherwise. Leave one out.")
     models = _models(options.model)
+    work = Work(options, files, to_standard_error=output.is_standard, quietly=True)
 
-    def work(file: Path) -> str:
+    def do(file: Input) -> Result:
+        file.check()
         path = output.path(file)
-        data = bitstream.read(file)
-        model = compression.that_decodes(models, bitstream.read_header(data, file), file)
-        pixels, _ = model.coder.decode(data, file)
-        with replacing(path) as temporary:
-            Image.fromarray(pixels).save(temporary)
-        return f"{file} -> {path}: {pixels.shape[1]}x{pixels.shape[0]} pixels"
+        data = file.bitstream()
+        model = compression.that_decodes(models, bitstream.read_header(data, str(file)), str(file))
+        pixels, _ = model.coder.decode(data, str(file))
+        outputs.write_picture(path, pixels, output.suffix)
+        return Result(f"{file} -> {outputs.named(path)}: {pixels.shape[1]}x{pixels.shape[0]} pixels", {})
 
-    return _each(_shown(files), work)
+    work.each(do)
+    return work.end()
 
 
 def info(options: argparse.Namespace) -> int:
     """Print the image size, the file size and the model of bitstreams."""
     models = _models(options.model)
+    work = Work(options, inputs.find(options.files, {BITSTREAM}, options.recursive))
 
-    def work(file: Path) -> str:
-        header = bitstream.read_header(bitstream.read(file), file)
+    def do(file: Input) -> Result:
+        header = bitstream.read_header(file.bitstream(), str(file))
         try:
-            model = str(compression.that_decodes(models, header, file).path)
+            model = str(compression.that_decodes(models, header, str(file)).path)
         except SgaplusError:
-            model = "not at hand"
-        return "\n".join(
+            model = None
+        text = "\n".join(
             (
                 f"{file}",
                 f"  image  {header.width}x{header.height} pixels",
                 f"  size   {header.size:,} bytes, {header.bpp:.4f} bits per pixel",
-                f"  model  {header.model.hex()}: {model}",
+                f"  model  {header.model.hex()}: {model or 'not at hand'}",
             )
         )
+        values = {
+            "file": str(file),
+            "width": header.width,
+            "height": header.height,
+            "bytes": header.size,
+            "bpp": header.bpp,
+            "model": header.model.hex(),
+            "model_file": model,
+        }
+        return Result(text, values)
 
-    return _each(_found(options.files, {BITSTREAM}), work)
+    work.each(do)
+    return work.end()
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print rate and quality of bitstreams, image by image and their means."""
-    photos = _found(options.photos, pictures.SUFFIXES)
+    photos = inputs.find(options.photos, pictures.SUFFIXES, options.recursive)
+    if any(photo.path == STANDARD for photo in photos.files):
+        raise ConfigError("-: evaluate compares files with files. Name the photograph.")
     if options.csv and options.csv.exists() and not options.force:
         raise ConfigError(f"{options.csv}: is there already. Choose another name, or add --force.")
     models = _models(options.model)
-    rows: list[dict[str, Any]] = []
+    work = Work(options, photos)
 
-    def work(photo: Path) -> str:
-        rows.append(_measured(photo, options.bitstreams / f"{photo.stem}{BITSTREAM}", models))
-        return _line(rows[-1])
+    def do(photo: Input) -> Result:
+        row = _measured(photo, options.bitstreams / photo.folder / f"{photo.name}{BITSTREAM}", models)
+        return Result(_line(row), row)
 
-    print(_line({name: name for name in SHOWN} | {"estimated_bpp": "estimate"}))
-    status = _each(_shown(photos), work)
-    if rows:
-        means = {name: fmean(row[name] for row in rows) for name in ("bytes", "bpp", "estimated_bpp", "psnr")}
-        print(_line({"image": f"mean of {len(rows)}"} | means))
-    if options.csv and rows:
-        write_csv(rows, COLUMNS, options.csv)
-    return status
+    work.show(_line({name: name for name in SHOWN} | {"estimated_bpp": "estimate"}))
+    work.each(do)
+    mean: dict[str, float] = {}
+    if work.results:
+        mean = {name: fmean(row[name] for row in work.results) for name in ("bytes", "bpp", "estimated_bpp", "psnr")}
+        work.show(_line({"image": f"mean of {len(work.results)}"} | mean))
+    if options.csv and work.results and not work.stopped:
+        write_csv(({name: row[name] for name in COLUMNS} for row in work.results), COLUMNS, options.csv)
+    return work.end(mean=mean)
 
 
-def _measured(photo: Path, path: Path, models: Sequence[Model]) -> dict[str, Any]:
+def _measured(photo: Input, path: Path, models: Sequence[Model]) -> dict[str, Any]:
     """The values of :data:`COLUMNS` for one photograph and its bitstream."""
-    pixels = pictures.read(photo)
+    pixels = photo.pixels()
     data = bitstream.read(path)
     header = bitstream.read_header(data, path)
     if pixels.shape[:2] != (header.height, header.width):
@@ -203,7 +273,7 @@ def _measured(photo: Path, path: Path, models: Sequence[Model]) -> dict[str, Any
     model = compression.that_decodes(models, header, path)
     decoded, latents = model.coder.decode(data, path)
     return {
-        "image": photo.stem,
+        "image": photo.name,
         "width": header.width,
         "height": header.height,
         "model": model.path.stem,
@@ -221,70 +291,6 @@ def _line(row: dict[str, Any]) -> str:
 
 def _cell(value: object, align: str, number: str = "") -> str:
     return format(value if isinstance(value, str) else format(value, number), align)
-
-
-def _found(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
-    """The files, with every folder replaced by the files in it that have one of the suffixes, by name."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
-        found += inside or [path]  # an empty folder fails like a file that can't be read
-    return found
-
-
-class _Output:
-    """The paths of results: one file for one result, else files in a folder, named after their sources."""
-
-    def __init__(self, options: argparse.Namespace, suffix: str, count: int) -> None:
-        self.output, self.suffix, self.force = options.output, suffix, options.force
-        self.is_file = self.output.suffix.lower() == suffix and not self.output.is_dir()
-        self.taken: dict[Path, Path] = {}
-        if self.is_file and count > 1:
-            raise ConfigError(f"--output {self.output}: {count} files do not fit into one. Name a folder.")
-        if not self.is_file and (
-            self.output.is_file() or self.output.suffix.lower() in (BITSTREAM, *pictures.SUFFIXES)
-        ):
-            raise ConfigError(f"--output {self.output}: name a folder, or a file that ends in {suffix}.")
-
-    def path(self, source: Path) -> Path:
-        """The path of the result that is made of ``source``.
-
-        Raises:
-            SgaplusError: the path exists already, or is the result of another file of this command.
-        """
-        path = self.output if self.is_file else self.output / f"{source.stem}{self.suffix}"
-        other = self.taken.setdefault(path, source)
-        if other != source:
-            raise SgaplusError(f"{source}: {path} is already made of {other}. Rename one, or use another folder.")
-        if path.exists() and not self.force:
-            raise SgaplusError(f"{path}: is there already. Choose another output, or add --force.")
-        return path
-
-
-def _shown(files: list[Path]) -> Iterator[Path]:
-    """The files, with a progress bar on a terminal."""
-    yield from tqdm(files, unit="file", disable=None, leave=False)
-
-
-def _each(files: Iterable[Path], work: Work) -> int:
-    """Do the work for every file, report the failures at the end, and return the exit status."""
-    failed = []
-    done = 0
-    for file in files:
-        try:
-            text = work(file)
-        except (SgaplusError, OSError) as error:
-            text = str(error)
-            failed.append(text if str(file) in text else f"{file}: {text}")
-            continue
-        print(text, flush=True)
-        done += 1
-    if failed:
-        print(f"{len(failed)} of {len(failed) + done} failed:", *failed, sep="\n  ", file=sys.stderr)
-    return SOME_FAILED if failed else DONE
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -86,8 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_compress(commands: Any) -> None:
     parser = _command(commands, "compress", "Write photographs as bitstreams (.sga).")
     add = parser.add_argument
-    add("photos", nargs="+", type=Path, metavar="PHOTO", help="image files, or folders of them")
-    add("-o", "--output", required=True, type=Path, metavar="OUT", help="folder, or for one photograph a .sga file")
+    add("photos", nargs="+", type=Path, metavar="PHOTO", help="image files, folders of them, or - for standard input")
+    output = "folder; for one photograph a .sga file, or - for standard output"
+    add("-o", "--output", required=True, type=Path, metavar="OUT", help=output)
     goal = parser.add_mutually_exclusive_group().add_argument
     goal("--lmbda", type=_positive, help=f"weight of the distortion: more is better and larger ({DEFAULT_LMBDA})")
     goal("--target-bpp", type=_positive, metavar="BPP", help="bits per pixel of the file; finds model and lambda")
@@ -100,17 +101,25 @@ def _add_compress(commands: Any) -> None:
 
 
 def _add_decompress(commands: Any) -> None:
-    parser = _command(commands, "decompress", "Write bitstreams as PNG.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="bitstreams, or folders of them")
-    output = "folder, or for one bitstream a .png file"
+    parser = _command(commands, "decompress", "Write bitstreams as PNG, PPM, TIFF or lossless WebP.")
+    _add_files(parser)
+    output = "folder; for one bitstream a file that ends in its format, or - for standard output"
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=output)
-    _add_common(parser)
+    formats = ("png", "ppm", "webp", "tif", "tiff")
+    format_help = "format of files in a folder, and on standard output (png)"
+    parser.add_argument("--format", choices=formats, help=format_help)
+    _add_common(parser, json=False)
 
 
 def _add_info(commands: Any) -> None:
     parser = _command(commands, "info", "Say what bitstreams hold.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="bitstreams, or folders of them")
+    _add_files(parser)
     _add_common(parser, writes=False)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    help_text = "bitstreams, folders of them, or - for standard input"
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=help_text)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -122,11 +131,14 @@ def _add_evaluate(commands: Any) -> None:
     _add_common(parser)
 
 
-def _add_common(parser: argparse.ArgumentParser, writes: bool = True) -> None:
+def _add_common(parser: argparse.ArgumentParser, writes: bool = True, json: bool = True) -> None:
     add = parser.add_argument
+    add("-r", "--recursive", action="store_true", help="enter folders inside folders")
     add("--model", type=Path, metavar="FILE", help="a model file instead of the bundled ones")
     if writes:
         add("--force", action="store_true", help="overwrite files")
+    if json:
+        add("--json", action="store_true", help="print the results as one JSON object")
     add("--threads", type=_above_zero, metavar="N", help="processor threads (a thread per core)")
     loudness = parser.add_mutually_exclusive_group().add_argument
     loudness("-q", "--quiet", action="store_true", help="say nothing but errors and what was asked for")

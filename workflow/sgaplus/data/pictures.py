@@ -46,6 +46,19 @@ def read(path: str | Path) -> np.ndarray:
     return _decode(path, path)
 
 
+def size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture by its header, before the camera's orientation is applied.
+
+    Raises:
+        ImageError: missing or unreadable.
+    """
+    try:
+        with Image.open(path, formats=tuple(FORMATS)) as picture:
+            return picture.size
+    except Exception as error:  # as for pixels
+        raise ImageError(f"{path}: not a readable image ({_reason(error)}).") from error
+
+
 def decode(content: bytes, label: str | Path) -> np.ndarray:
     """As :func:`read`, of an image file's bytes; ``label`` is its name in errors."""
     return _decode(io.BytesIO(content), label)

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from tqdm import tqdm
 
 from sgaplus.codec.frozen import Codec
 from sgaplus.errors import RefinementError
 from sgaplus.meter import keep_memory
+from sgaplus.progress import tqdm
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.measurements import Measurements, NonFiniteLossError, Refined
 from sgaplus.refinement.memory import StepMemory
