@@ -95,6 +95,32 @@ def test_threads_are_those_that_are_asked_for(coded):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("shell", command_line.SHELLS)
+def test_a_shell_completes_commands_options_and_files(shell, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("--completion", shell)
+    assert stop.value.code == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("sgaplus", "decompress", "target-psnr", "webp"))
+
+
+def test_bash_completes_a_file_and_a_choice(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run("--completion", "bash")
+    (tmp_path / "completion").write_text(capsys.readouterr().out)
+    (tmp_path / "beach.jpg").write_text("")
+
+    def completed(*words: str) -> list[str]:
+        code = 'source ./completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_sgaplus; echo "${COMPREPLY[@]}"'
+        command = ["bash", "-c", code, "bash", "sgaplus", *words]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
+
+    assert completed("comp") == ["compress"]
+    assert completed("compress", "bea") == ["beach.jpg"]
+    assert completed("compress", "--device", "cu") == ["cuda"]
+    assert completed("compress", "--target-p") == ["--target-psnr"]
+
+
 def test_help_comes_without_torch():
     code = "import sys; from sgaplus.cli import main; main._parser().format_help(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
