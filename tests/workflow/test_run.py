@@ -56,8 +56,12 @@ def test_every_artifact_is_there(finished):
 
 def test_every_claim_has_a_verdict_from_the_runs_own_numbers(finished):
     judged = pd.read_csv(finished / "results/tiny/claims.csv")
-    assert set(judged["claim"]) == {claim["text"] for claim in PAPER["claims"].values()}
-    assert set(judged["verdict"]) <= {"holds", "holds in part", "does not hold"}
+    asked = [name for name, claim in TINY["claims"].items() if claim is not None]
+    assert list(judged["claim"]) == [PAPER["claims"][name]["text"] for name in asked]
+    few = judged["images"] > 1  # all but Figure 5
+    assert set(judged.loc[few, "verdict"]) == {"not judged: 4 images, 8 are needed"}
+    assert list(judged.loc[~few, "verdict"].str.split(": ").str[1]) == ["one image, by its nature"]
+    assert (finished / "results/tiny/claims.md").read_text().startswith("Only a test.\n")
     assert judged["evidence"].str.contains(r"\d").all()
 
 
@@ -183,7 +187,7 @@ def test_the_report_opens_with_the_claims_and_holds_figures_tables_and_captions(
     for text in ("Figure 2: refinement over steps", "Table 1: true R-D loss by highest temperature", "SSL"):
         assert text in report
     assert PAPER["claims"]["third_class"]["text"] in report
-    assert "13 claims of the paper" in report
+    assert report.count("Only a test.") >= 2
 
 
 def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, snakemake):

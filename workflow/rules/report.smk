@@ -41,6 +41,7 @@ rule judge_claims:
     input:
         records=[layout.records(experiment) for experiment in run_files.judged],
         artifacts=[run_files.shown(experiment) for experiment in run_files.judged],
+        published=PUBLISHED,
     output:
         csv=layout.claims("csv"),
         md=layout.claims("md"),
@@ -58,6 +59,7 @@ rule judge_claims:
         mem_mb=4000,
     params:
         claims=config["claims"],
+        notice=config["notice"],
         experiments={name: config["experiments"][name] for name in run_files.judged},
         labels={name: method["label"] for name, method in config["methods"].items()},
         code=code_of_checks,

@@ -2,6 +2,7 @@
 
 from sgaplus import records
 from sgaplus.analysis.experiment import Claim, Experiment
+from sgaplus.analysis.published import Published
 from sgaplus.artifacts import claims, claims_page, table
 from sgaplus.artifacts.results import Results
 from sgaplus.files import replacing
@@ -10,8 +11,10 @@ from sgaplus.logs import logged, logger
 with logged(snakemake.log[0]):
     methods = {name: {"label": label} for name, label in snakemake.params.labels.items()}
     experiments = snakemake.params.experiments
+    published = Published.read(*snakemake.input.published)
+    notice = snakemake.params.notice
     results = {
-        name: Results(Experiment.of(entry), methods, records.read([path]))
+        name: Results(Experiment.of(entry), methods, records.read([path]), published)
         for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
     }
     artifacts = dict(zip(experiments, snakemake.input.artifacts, strict=True))
@@ -19,8 +22,10 @@ with logged(snakemake.log[0]):
     judged = [claims.judge(results[claim.experiment], claim) for claim in entries]
     files = dict(snakemake.output.items())
     with replacing(files.pop("html")) as temporary:
-        temporary.write_text(claims_page.page(judged, artifacts))
-    table.write(claims_page.table(judged), files)
+        temporary.write_text(claims_page.page(judged, artifacts, notice))
+    table.write(claims_page.table(judged, notice), files)
+    if notice:
+        logger.info(notice)
     for one in judged:
-        logger.info("%-14s %s", one.verdict, one.text)
+        logger.info("%-14s %s", one.printed, one.text)
     logger.info(claims_page.summary(judged))

@@ -1,30 +1,58 @@
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 from PIL import Image
 
 from sgaplus.artifacts import claims_page
-from sgaplus.artifacts.claims import HOLDS, NOT, Judged
+from sgaplus.artifacts.claims import HOLDS, NOT, NOT_JUDGED, UNDECIDED, Judged
 
 
 def test_the_page_shows_each_verdict_with_its_figure_and_escapes_texts(tmp_path):
     picture = tmp_path / "e.png"
     Image.new("RGB", (4, 4)).save(picture)
-    one = Judged("a < b", HOLDS, "x: −1", "Section 1", "e")
-    two = Judged("c", NOT, "y: +1", "Section 2", "t")
-    page = claims_page.page([one, two], {"e": str(picture), "t": "tables/t.html"})
+    one = Judged("a < b", HOLDS, "x: −1", "Section 1", "e", 24)
+    two = Judged("c", NOT, "y: +1", "Section 2", "t", 24)
+    three = Judged("d", UNDECIDED, "y: +1", "Section 2", "t", 24)
+    four = Judged("e", NOT_JUDGED, "y: +1", "Section 2", "t", 2, "2 images, 8 are needed")
+    page = claims_page.page([one, two, three, four], {"e": str(picture), "t": "tables/t.html"})
     assert "a &lt; b" in page
     assert page.count("data:image/png;base64,") == 1
-    assert "Of 2 claims of the paper, 1 hold in this run, 0 hold in part and 1 do not." in page
+    assert "Of 4 claims 1 hold in this run, 1 do not, 1 are undecided and 1 are not judged." in page
+    assert ">not judged: 2 images, 8 are needed</span>" in page
+    assert len(set(re.findall('background: (.*?)[;"]', page))) == 4
+
+
+def test_the_page_says_what_verdicts_are_conditional_on():
+    page = claims_page.page([], {})
+    for condition in ("trained once", "seeds of the refinements", "their choice", "images that were judged"):
+        assert condition in page
+
+
+def test_a_notice_is_the_first_line_everywhere(written):
+    judged = [Judged("a", HOLDS, "x: −1", "Section 1", "e", 24)]
+    csv, md, html, tex = written(claims_page.table(judged, "Only a < demo."))
+    assert md.splitlines()[0] == "Only a < demo."
+    assert html.index("Only a &lt; demo.") < html.index("<table")
+    assert tex.index("Only a $<$ demo.") < tex.index("tabular")
+    assert csv.startswith("claim,verdict,")
+    page = claims_page.page(judged, {"e": "t.html"}, "Only a < demo.")
+    assert page.index("<p>") == page.index("<p><b>Only a &lt; demo.</b></p>")
+    assert "<b>" not in claims_page.page(judged, {"e": "t.html"})
 
 
 def test_the_claims_are_a_table_for_machines_and_for_people(written, tmp_path):
-    judged = [Judged("a", HOLDS, "x: −1", "Section 1", "e"), Judged("|c|", NOT, "y: +1", "Section 2", "t")]
+    judged = [
+        Judged("a", HOLDS, "x: −1", "Section 1", "e", 24),
+        Judged("|c|", NOT_JUDGED, "y: +1", "Section 2", "t", 2, "2 images, 8 are needed"),
+    ]
     csv, md, *_ = written(claims_page.table(judged))
     (tmp_path / "claims.csv").write_text(csv)
     table = pd.read_csv(tmp_path / "claims.csv")
-    assert list(table.columns) == ["claim", "verdict", "evidence", "source", "experiment"]
-    assert list(table["verdict"]) == [HOLDS, NOT]
+    assert list(table.columns) == ["claim", "verdict", "evidence", "source", "experiment", "images"]
+    assert list(table["verdict"]) == [HOLDS, "not judged: 2 images, 8 are needed"]
+    assert list(table["images"]) == [24, 2]
     assert md.startswith("| claim")
     assert r"\|c\|" in md
     assert "experiment" not in md

@@ -200,8 +200,9 @@ def test_a_claim_that_cannot_be_judged_is_refused(claim, said):
     assert refusal(small(claims={"c": CLAIM | claim})).startswith(said)
 
 
-def test_bits_may_be_compared_with_the_base_model():
-    claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base", "sga"]}
+@pytest.mark.parametrize("check", ["fewer_bits", "more_bits"])
+def test_bits_may_be_compared_with_the_base_model(check):
+    claim = CLAIM | {"check": check, "method": "ssl", "than": ["base", "sga"]}
     config = small(**{"experiments.curves.models": ["low", "high"]}, claims={"c": claim})
     assert validated(config)["claims"]["c"] == claim
 
@@ -213,19 +214,49 @@ SWEPT = {"tau_max": [0.5, 1.0]}
     ("claim", "experiment", "said"),
     [
         (
-            {"check": "best_value", "methods": ["ssl"], "value": 1.0},
+            {"check": "best_value", "methods": ["ssl"], "values": [1.0], "within": 0.001},
             {},
             "claims.c.experiment: best_value needs a sweep of one parameter, which experiments.judged has not.",
         ),
         (
-            {"check": "best_value", "methods": ["ssl"], "value": 0.7},
+            {"check": "best_value", "methods": ["ssl"], "values": [0.7], "within": 0.001},
             {"table": "sweep", "sweep": SWEPT},
-            "claims.c.value: 0.7 is not in the sweep of experiments.judged.",
+            "claims.c.values: 0.7 is not in the sweep of experiments.judged.",
         ),
         (
-            {"check": "best_value", "methods": ["ssl"], "value": 1.0},
+            {"check": "best_value", "methods": ["ssl"], "values": [1.0], "within": 0.001},
             {"table": "sweep", "sweep": {"tau_max": [1.0]}},
             "claims.c.experiment: experiments.judged sweeps one value, so there is nothing to compare.",
+        ),
+        (
+            {"check": "best_value", "methods": ["ssl"], "values": [0.5, 1.0], "within": 0.001},
+            {"table": "sweep", "sweep": SWEPT},
+            "claims.c.values: has all of the sweep of experiments.judged, so there is none to compare with.",
+        ),
+        (
+            {"check": "equal_values", "methods": ["ssl"], "values": [1.0], "within": 0.001},
+            {"table": "sweep", "sweep": SWEPT},
+            "claims.c.values: equal_values compares two values or more, and has one.",
+        ),
+        (
+            {"check": "near_best", "method": "ssl", "within": 0.001},
+            {"table": "sweep", "sweep": SWEPT, "methods": ["ssl"]},
+            "claims.c.experiment: near_best needs two methods or more, which experiments.judged has not.",
+        ),
+        (
+            {"check": "gains_most_at_the_ends", "method": "ssl", "than": ["sga"]},
+            {"models": ["low", "high"]},
+            "claims.c.experiment: gains_most_at_the_ends needs three models or more, which experiments.judged has not.",
+        ),
+        (
+            {"check": "diverges", "method": "ssl", "steps": 20},
+            {"steps": [20]},
+            "claims.c.steps: diverges compares 20 steps with the last, which they are.",
+        ),
+        (
+            {"check": "base_as_published", "published": ["mbt2018-mean (CompressAI)"], "within": 0.05},
+            {"models": ["low", "high"]},
+            "claims.c.published: config/published_rd.csv has no 'mbt2018-mean (CompressAI)' for a data set 'photos'.",
         ),
         (
             {"check": "less_sensitive", "method": "ssl", "than": ["sga"]},
@@ -298,6 +329,15 @@ def test_a_claim_that_its_experiment_cannot_show_is_refused(claim, experiment, s
         **{"experiments.judged": judged, "methods.ste": ste}, claims={"c": CLAIM | {"experiment": "judged"} | claim}
     )
     assert refusal(config).startswith(said)
+
+
+def test_published_gains_are_compared_lambda_by_lambda():
+    claim = {"check": "gains_as_published", "method": "sga", "published": ["SGA (Yang 2020)"], "decibels": 0.2}
+    config = small(
+        **{"datasets.kodak": {"path": "kodak"}, "experiments.curves.models": ["low", "high"]},
+        **{"experiments.curves.dataset": "kodak", "claims": {"c": CLAIM | claim}},
+    )
+    assert refusal(config).startswith("claims.c.experiment: SGA (Yang 2020) has 7 lambdas, and the models of exper")
 
 
 def test_a_claim_about_an_experiment_that_refines_nothing_is_refused():

@@ -83,14 +83,18 @@ class Claim:
 
     Attributes:
         text: The claim in words.
-        source: Where the paper makes it.
+        source: Where the paper, or who else, makes it.
         check: Kind of check that judges it.
         experiment: Experiment whose records are judged.
         method, methods: Method, or methods, that the claim is about.
         than: Methods that it is compared with.
-        value: Value of the experiment's sweep.
-        within: Largest difference, as a share of the loss.
+        values: Values of the experiment's sweep.
+        within: Largest difference, as a share of the loss or of the bits.
+        decibels: Largest difference in dB.
         at_most: BD-rate that must be reached, in %.
+        at_least: Share of the gain that must be reached.
+        factor: Ratio of losses that must be exceeded.
+        published: Published codecs that it compares with.
         steps: Step count; None for the experiment's largest.
     """
 
@@ -101,9 +105,13 @@ class Claim:
     method: str = ""
     methods: tuple[str, ...] = ()
     than: tuple[str, ...] = ()
-    value: float = float("nan")
+    values: tuple[float, ...] = ()
     within: float = float("nan")
+    decibels: float = float("nan")
     at_most: float = 0.0
+    at_least: float = float("nan")
+    factor: float = float("nan")
+    published: tuple[str, ...] = ()
     steps: int | None = None
 
     @classmethod

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from sgaplus.analysis.intervals import Estimate, ends, samples
-from sgaplus.analysis.selection import base_model, with_rate
+from sgaplus.analysis.selection import at_step, base_model, with_rate
 
 RATE, PSNR = 0, 1
 POINT = ("model_lmbda", "model", "target_lmbda")
@@ -34,6 +34,11 @@ def curve(rows: pd.DataFrame, by: Sequence[str] = POINT) -> np.ndarray:
 def base_curve(records: pd.DataFrame, bitrate: str = "estimated") -> np.ndarray:
     """The base models' own curve, a point per model; the target makes no difference to it."""
     return curve(with_rate(base_model(records), bitrate), POINT[:2])
+
+
+def curve_after(records: pd.DataFrame, method: str, step: int) -> np.ndarray:
+    """The curve of a method after some steps, with a point per model and target, (points, images, 2)."""
+    return curve(at_step(records[records["method"] == method], step))
 
 
 def bd_rate(anchor: np.ndarray, test: np.ndarray) -> float:
@@ -60,18 +65,18 @@ def _delta(function: Callable[..., float], anchor: np.ndarray, test: np.ndarray,
     return float(function(*anchor.T, *test.T, method="pchip", require_matching_points=False, min_overlap=0))
 
 
-def estimate(measure: Callable[[np.ndarray, np.ndarray], float], anchor: np.ndarray, test: np.ndarray) -> Estimate:
-    """A difference between two curves, with its interval over images.
+def estimate(measure: Callable[..., float], *curves: np.ndarray) -> Estimate:
+    """A measure of curves, such as :func:`bd_rate` of two, with its interval over images.
 
     Args:
-        measure: :func:`bd_rate` or :func:`bd_psnr`.
-        anchor, test: Curves, (points, images, 2), of the same images in the same order; or (points, 2)
-            for a published one, whose images are not known.
+        measure: Of mean curves, each (points, 2).
+        curves: Each (points, images, 2), of the same images in the same order; or (points, 2) for a
+            published one, whose images are not known.
     """
-    curves = [values if values.ndim == 3 else values[:, None] for values in (anchor, test)]
-    value = measure(*(values.mean(axis=1) for values in curves))
-    images = max(values.shape[1] for values in curves)
-    each = np.array([measure(*pair) for pair in zip(*(resampled(values, images) for values in curves), strict=True)])
+    whole = [values if values.ndim == 3 else values[:, None] for values in curves]
+    value = measure(*(values.mean(axis=1) for values in whole))
+    images = max(values.shape[1] for values in whole)
+    each = np.array([measure(*means) for means in zip(*(resampled(values, images) for values in whole), strict=True)])
     low, high = ends(value, each)
     return Estimate(value, float(low), float(high))
 
@@ -103,6 +108,11 @@ def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
     slopes = np.diff(y) / np.diff(x)
     beyond = np.minimum(at - x[0], 0) * slopes[0] + np.maximum(at - x[-1], 0) * slopes[-1]
     return PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])) + beyond
+
+
+def gains(base: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How far points (points, 2) lie above the base models' curve at their rates, in dB."""
+    return points[:, PSNR] - psnr_at(base, points[:, RATE])
 
 
 def kept(points: np.ndarray, base: np.ndarray, prune: float | None) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sgaplus.analysis.intervals import LEVEL
-from sgaplus.artifacts.claims import HOLDS, IN_PART, NOT, Judged
+from sgaplus.analysis.intervals import FEWEST
+from sgaplus.artifacts.claims import CONDITIONS, HOLDS, NOT, NOT_JUDGED, UNDECIDED, Judged
 from sgaplus.artifacts.table import Table
 
 # The report centres its first page, so that the top of a long one could not be scrolled to.
@@ -26,9 +26,8 @@ PAGE = """<style>
   .verdict {{ display: inline-block; padding: 0 0.6em; border-radius: 0.8em; color: white; font-weight: bold; }}
 </style>
 <div class="claims">
-<p>{summary} A number below 0, or below what is asked, speaks for a claim. A claim <i>holds</i> if the whole {level} %
-bootstrap interval over images, in brackets, does so for all its numbers, and <i>holds in part</i> if any number does.
-</p>
+{notice}<p>{summary}</p>
+<p>{rule} {conditions}</p>
 {claims}
 </div>
 """
@@ -40,35 +39,44 @@ CLAIM = """<div class="claim"><div>
 <p class="evidence">{evidence}</p>
 </div>{picture}</div>"""
 
-COLORS = {HOLDS: "#1b7837", IN_PART: "#b35806", NOT: "#b2182b"}
+COLORS = {HOLDS: "#1b7837", NOT: "#b2182b", UNDECIDED: "#b35806", NOT_JUDGED: "#666666"}
+
+RULE = (
+    "A number below 0, or as asked, speaks for a claim. A claim holds if the whole interval, in brackets, does so for "
+    "all its numbers; it does not hold if one interval lies wholly on the other side; it is undecided otherwise; and "
+    f"it is not judged by fewer than {FEWEST} images."
+)
 
 LINK = "javascript:app.showResultInfo('{}')"
 
 
-def table(judged: Sequence[Judged]) -> Table:
-    """The claims as a table, a row each."""
-    rows = [(one.text, one.verdict, one.evidence, one.source, one.experiment) for one in judged]
-    values = pd.DataFrame(rows, columns=["claim", "verdict", "evidence", "source", "experiment"]).set_index("claim")
-    return Table(values, hidden=("experiment",))
+def table(judged: Sequence[Judged], notice: str = "") -> Table:
+    """The claims as a table, a row each, below a notice."""
+    rows = [(one.text, one.printed, one.evidence, one.source, one.experiment, one.images) for one in judged]
+    columns = ["claim", "verdict", "evidence", "source", "experiment", "images"]
+    values = pd.DataFrame(rows, columns=columns).set_index("claim")
+    return Table(values, hidden=("experiment", "images"), notice=notice, notes=(summary(judged), RULE, CONDITIONS))
 
 
-def page(judged: Sequence[Judged], artifacts: Mapping[str, str]) -> str:
+def page(judged: Sequence[Judged], artifacts: Mapping[str, str], notice: str = "") -> str:
     """The claims as a part of the report's first page, in HTML.
 
     Args:
         judged: The claims.
         artifacts: For each experiment its figure (PNG) or, if it has none, its table (HTML).
+        notice: What stands first; may be empty.
     """
     claims = "\n".join(_html(one, artifacts[one.experiment]) for one in judged)
-    return PAGE.format(summary=summary(judged), level=LEVEL, claims=claims)
+    first = f"<p><b>{html.escape(notice)}</b></p>\n" if notice else ""
+    return PAGE.format(notice=first, summary=summary(judged), rule=RULE, conditions=CONDITIONS, claims=claims)
 
 
 def summary(judged: Sequence[Judged]) -> str:
     """How many claims of how many hold."""
     count = {kind: sum(one.verdict == kind for one in judged) for kind in COLORS}
     return (
-        f"Of {len(judged)} claims of the paper, {count[HOLDS]} hold in this run, {count[IN_PART]} hold in part "
-        f"and {count[NOT]} do not."
+        f"Of {len(judged)} claims {count[HOLDS]} hold in this run, {count[NOT]} do not, {count[UNDECIDED]} are "
+        f"undecided and {count[NOT_JUDGED]} are not judged."
     )
 
 
@@ -81,5 +89,6 @@ def _html(one: Judged, artifact: str) -> str:
         color=COLORS[one.verdict],
         link=LINK.format(artifact),
         picture=picture,
-        **{key: html.escape(getattr(one, key)) for key in ("verdict", "text", "source", "experiment", "evidence")},
+        verdict=html.escape(one.printed),
+        **{key: html.escape(getattr(one, key)) for key in ("text", "source", "experiment", "evidence")},
     )

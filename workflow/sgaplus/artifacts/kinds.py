@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 FOLDERS = {"figure": "figures", "table": "tables", "check": "checks"}
 """Where the functions of each family are."""
 
-NUMBERS = {1: "one", 2: "two"}
+NUMBERS = {1: "one", 2: "two", 3: "three"}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,9 +48,14 @@ class Kind:
         at_last_step: Whether each method is evaluated after the largest step count, and so must run that long.
         swept: Number of swept parameters.
         fewest_models, fewest_steps: Least number of each.
+        fewest_methods: Least number of methods.
         most_methods, most_steps: Largest number of each.
         in_pairs: Whether methods come in pairs, the two-class one before its three-class one.
         fewest_compared, most_compared: For a check, least and largest number of its ``methods``.
+        fewest_values: For a check, least number of its ``values``.
+        beside_others: For a check, whether its ``values`` are compared with others of the sweep.
+        base: For a check, whether ``than`` may name the base model.
+        one_image: For a check, whether it is about one image, and so has no interval.
         paper: Where the paper shows it, for the documentation.
         family, name, module, says: Filled in when it is read: which family, the function's name and
             module, the first sentence of its docstring.
@@ -65,11 +70,16 @@ class Kind:
     swept: int | None = None
     fewest_models: int = 1
     fewest_steps: int = 1
+    fewest_methods: int = 1
     most_methods: int | None = None
     most_steps: int | None = None
     in_pairs: bool = False
     fewest_compared: int = 0
     most_compared: int | None = None
+    fewest_values: int = 1
+    beside_others: bool = False
+    base: bool = False
+    one_image: bool = False
     paper: str = ""
     family: str = ""
     name: str = ""
@@ -137,7 +147,7 @@ class Kind:
         """The least and the largest number of a key."""
         ranges = {
             "models": (self.fewest_models, None),
-            "methods": (1, self.most_methods),
+            "methods": (self.fewest_methods, self.most_methods),
             "compared": (self.fewest_compared, self.most_compared),
             "steps": (self.fewest_steps, self.most_steps),
             "sweep": (self.swept or 0, self.swept),

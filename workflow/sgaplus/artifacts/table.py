@@ -53,6 +53,7 @@ class Table:
         heads: For print, heads of columns where they are not their names.
         hidden: Columns for machines alone.
         layout: For print, columns that show one number and in brackets another: (plain, in brackets) by name.
+        notice: A sentence above the table.
         notes: Sentences below the table.
     """
 
@@ -66,6 +67,7 @@ class Table:
     heads: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     layout: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    notice: str = ""
     notes: tuple[str, ...] = ()
 
     def text(self, values: pd.DataFrame) -> pd.DataFrame:
@@ -217,15 +219,16 @@ def write(table: Table, files: Mapping[str, str | Path]) -> None:
 
 
 def rendered(table: Table, form: Format) -> str:
-    """The table, its notes, and its intervals below them."""
+    """The table below its notice, its notes, and its intervals below them."""
+    head = [form.sentence.format(form.escape(table.notice))] if table.notice else []
     sentences = [form.sentence.format(form.escape(note)) for note in notes(table)]
     shown = printed(table, form)
-    parts = [form.table(shown, _sides(table, shown)), *sentences]
+    parts = [*head, form.table(shown, _sides(table, shown)), *sentences]
     ends = intervals(table, form)
     if ends is not None:
         words = described(table.images)
-        head = form.escape(f"{words[0].upper()}{words[1:]}:")
-        parts += [form.sentence.format(head), form.table(ends, ["left", *["right"] * (ends.shape[1] - 1)])]
+        above = form.escape(f"{words[0].upper()}{words[1:]}:")
+        parts += [form.sentence.format(above), form.table(ends, ["left", *["right"] * (ends.shape[1] - 1)])]
     return form.separator.join(parts)
 
 

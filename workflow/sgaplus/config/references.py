@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from sgaplus.analysis.experiment import Claim, Experiment
@@ -12,6 +15,7 @@ from sgaplus.config import plan, schema
 from sgaplus.config.plan import trained_here
 from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
+from sgaplus.paths import shipped
 from sgaplus.refinement import rounding_source
 
 ASKED = ("experiments", "claims")
@@ -208,8 +212,8 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
         )
     if not check.compares(len(claim.methods)):
         raise ConfigError(f"{where}.methods: {check.name} needs {check.compared}, and has {len(claim.methods)}.")
-    if "value" in check.needs and not any(claim.value in values for values in experiment.sweep.values()):
-        raise ConfigError(f"{where}.value: {claim.value:g} is not in the sweep of {place}. Name one of its values.")
+    _check_values(claim, check, experiment, where)
+    _check_published(config, claim, experiment, where)
     if check.in_pairs and claim.method in experiment.methods[1::2]:
         raise ConfigError(f"{where}.method: {claim.method} is the three-class one of its pair. Name the two-class one.")
     _check_step(config, claim, experiment, where)
@@ -217,7 +221,7 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
 
 def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
     """A claim's methods are its experiment's, and run for as many steps as it is about."""
-    others = [other for other in claim.than if (claim.check, other) != ("fewer_bits", "base")]
+    others = [other for other in claim.than if other != "base" or not kinds.find("check", claim.check).base]
     for method in filter(None, [*claim.methods, *others, claim.method]):
         if method not in experiment.methods:
             raise ConfigError(
@@ -231,11 +235,51 @@ def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experime
         raise ConfigError(f"{where}.than: {claim.method} would be compared with itself. Leave it out.")
 
 
+def _check_values(claim: Claim, check: kinds.Kind, experiment: Experiment, where: str) -> None:
+    """The values that a claim is about are in its experiment's sweep, and as many as its check needs."""
+    if "values" not in check.needs:
+        return
+    place, ((_, swept),) = f"experiments.{claim.experiment}", experiment.sweep.items()
+    for value in claim.values:
+        if value not in swept:
+            raise ConfigError(f"{where}.values: {value:g} is not in the sweep of {place}. Name some of its values.")
+    if len(claim.values) < check.fewest_values:
+        raise ConfigError(f"{where}.values: {check.name} compares two values or more, and has one.")
+    if check.beside_others and set(swept) == set(claim.values):
+        raise ConfigError(f"{where}.values: has all of the sweep of {place}, so there is none to compare with.")
+
+
+def _check_published(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
+    """The curves that a claim compares with are published for its data set, and have a point per model if they must."""
+    for codec in claim.published:
+        points = published_points().get((experiment.dataset, codec), 0)
+        if not points:
+            raise ConfigError(
+                f"{where}.published: config/published_rd.csv has no {codec!r} for a data set {experiment.dataset!r}. "
+                "Add its points, or leave the claim out by null."
+            )
+        lmbdas = {config["models"][model]["lmbda"] for model in experiment.models}
+        if claim.check == "gains_as_published" and len(lmbdas) != points:
+            raise ConfigError(
+                f"{where}.experiment: {codec} has {points} lambdas, and the models of experiments.{claim.experiment} "
+                f"have {len(lmbdas)}. Name an experiment of the same lambdas."
+            )
+
+
+@cache
+def published_points() -> dict[tuple[str | None, str], int]:
+    """How many points each published curve has, by data set and codec; without pandas, which is slow to import."""
+    with shipped("config/published_rd.csv").open() as file:
+        return dict(Counter((row["dataset"], row["codec"]) for row in csv.DictReader(file)))
+
+
 def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
-    """The step that a claim is about is measured."""
+    """The step that a claim is about is measured, and comes before the last if its check compares the two."""
     every, step = experiment.record_every or config["refinement"]["record_every"], claim.step(experiment)
     if step > experiment.last_step or (step not in experiment.steps and step % every):
         raise ConfigError(
             f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
             f"multiple of {every} below the last."
         )
+    if "steps" in kinds.find("check", claim.check).needs and step == experiment.last_step:
+        raise ConfigError(f"{where}.steps: {claim.check} compares {step} steps with the last, which they are.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from sgaplus.analysis.experiment import Claim
-from sgaplus.analysis.intervals import Estimate, of_mean, of_means, paired
-from sgaplus.analysis.selection import at_step, by_image, with_swept
+from sgaplus.analysis.intervals import of_mean, of_means, paired
+from sgaplus.analysis.selection import at_step, by_image
 from sgaplus.artifacts.claims import Comparison
 from sgaplus.artifacts.kinds import check
 from sgaplus.artifacts.results import Results
@@ -35,8 +38,8 @@ def smaller_gap(results: Results, claim: Claim) -> list[Comparison]:
 
     Mean over all steps.
     """
-    records = results.records
-    gaps = by_image(records.assign(gap=(records["method_loss"] - records["true_loss"]).abs()), ["method"], "gap")
+    rows = _with_gap(results)
+    gaps = by_image(rows.assign(gap=rows["gap"].abs()), ["method"], "gap")
     return [
         Comparison(
             f"{results.labels[claim.method]} − {results.labels[other]}",
@@ -46,93 +49,122 @@ def smaller_gap(results: Results, claim: Claim) -> list[Comparison]:
     ]
 
 
-@check(needs=("method", "than"), swept=1)
-def less_sensitive(results: Results, claim: Claim) -> list[Comparison]:
-    """Over the sweep, the loss of `method` ranges less than that of each of `than`.
+@check(needs=("method",))
+def overestimates(results: Results, claim: Claim) -> list[Comparison]:
+    """The loss that `method` minimises lies above its true loss.
 
-    The range is the highest minus the lowest mean true loss.
+    Mean over all steps.
     """
-    losses = _swept(results)
+    gaps = by_image(_with_gap(results), ["method"], "gap")[claim.method]
+    name = f"method loss − true loss of {results.labels[claim.method]}"
+    return [Comparison(name, of_mean(gaps.to_numpy()), below=math.inf, above=0)]
 
-    def ranges(means: np.ndarray, method: str) -> np.ndarray:
-        values = means[:, [column[0] == method for column in losses.columns]]
-        return values.max(axis=1) - values.min(axis=1)
 
+@check(needs=("method", "steps"))
+def diverges(results: Results, claim: Claim) -> list[Comparison]:
+    """The true loss of `method` is higher after the most steps than after `steps`."""
+    early, late = claim.step(results.experiment), results.experiment.last_step
+    losses = _losses(results, [claim.method], [early, late])
+    name = f"{results.labels[claim.method]} after {late} steps − after {early}"
+    return [Comparison(name, of_mean(losses[:, 0, 1] - losses[:, 0, 0]), below=math.inf, above=0)]
+
+
+@check(needs=("method", "than", "steps"))
+def converges_sooner(results: Results, claim: Claim) -> list[Comparison]:
+    """After `steps` the true loss of `method` has more of its whole gain than that of each of `than`."""
+    early = claim.step(results.experiment)
+    losses = _losses(results, [claim.method, *claim.than], [0, early, results.experiment.last_step])
     return [
         Comparison(
-            f"range of {results.labels[claim.method]} − {results.labels[other]}",
-            of_means(
-                losses.to_numpy(),
-                lambda means, other=other: ranges(means, claim.method) - ranges(means, other),  # type: ignore[misc]
-            ),
+            f"share of its gain that {results.labels[claim.method]} has after {early} steps − {results.labels[other]}",
+            of_means(losses, lambda means, k=k: _share_of_gain(means[:, 0]) - _share_of_gain(means[:, k])),  # type: ignore[misc]
+            " %",
+            below=math.inf,
+            above=0,
         )
-        for other in claim.than
+        for k, other in enumerate(claim.than, start=1)
     ]
 
 
-@check(needs=("methods", "value"), swept=1)
-def best_value(results: Results, claim: Claim) -> list[Comparison]:
-    """Each of `methods` is best at `value` of the sweep.
-
-    Its true loss there minus that at the best of the other values.
-    """
+@check(needs=("methods", "steps", "at_least"))
+def early_gain(results: Results, claim: Claim) -> list[Comparison]:
+    """After `steps` the true loss of each of `methods` has at least the share `at_least` of its whole gain."""
+    early = claim.step(results.experiment)
+    losses = _losses(results, claim.methods, [0, early, results.experiment.last_step])
     return [
-        Comparison(f"{results.labels[method]} at {claim.value:g} − best other", _from_lowest(values))
-        for method, values in _with_value_first(results, claim)
+        Comparison(
+            f"share of its gain that {results.labels[method]} has after {early} steps",
+            of_means(losses[:, k], _share_of_gain),
+            " %",
+            below=math.inf,
+            above=100 * claim.at_least,
+        )
+        for k, method in enumerate(claim.methods)
     ]
 
 
-@check(needs=("methods", "value"), swept=1)
-def worst_value(results: Results, claim: Claim) -> list[Comparison]:
-    """Each of `methods` is worst at `value` of the sweep.
+@check(needs=("method",), fewest_models=2, fewest_steps=2)
+def gains_later_at_lowest_lambda(results: Results, claim: Claim) -> list[Comparison]:
+    """Under the model of the lowest lambda, `method` has a lower true loss after the most steps than the fewest."""
+    records, first, last = results.records, results.experiment.first_step, results.experiment.last_step
+    lowest = records[records["model_lmbda"] == records["model_lmbda"].min()]
+    losses = _of(lowest, [claim.method], [first, last])
+    name = f"{results.labels[claim.method]} after {last} steps − after {first}, λ = {lowest['model_lmbda'].iloc[0]:g}"
+    return [Comparison(name, of_mean(losses[:, 0, 1] - losses[:, 0, 0]))]
 
-    The true loss at the worst of the other values minus its own there.
+
+@check(needs=("method", "than"), takes=("steps",), fewest_models=3)
+def gains_most_at_the_ends(results: Results, claim: Claim) -> list[Comparison]:
+    """Under the models of the lowest and of the highest lambda `method` is ahead of each of `than` by most.
+
+    The lead is the reduction of the true loss in %; at either end it is above its mean over the models between.
     """
-    return [
-        Comparison(f"{results.labels[method]}: worst other − at {claim.value:g}", _from_lowest(-values))
-        for method, values in _with_value_first(results, claim)
-    ]
+    rows = at_step(results.records, claim.step(results.experiment))
+    losses = by_image(rows, ["method", "model_lmbda"], "true_loss")
+    found = []
+    for other in claim.than:
+        both = np.stack([losses[claim.method], losses[other]], axis=-1)  # (images, models, 2)
+        for end, lmbda in ((0, min(rows["model_lmbda"])), (-1, max(rows["model_lmbda"]))):
+
+            def beyond_the_middle(means: np.ndarray, end: int = end) -> np.ndarray:
+                lead = 100 * (1 - means[..., 0] / means[..., 1])
+                return lead[:, end] - lead[:, 1:-1].mean(axis=1)
+
+            name = f"lead over {results.labels[other]} at λ = {lmbda:g} − between the ends"
+            found.append(Comparison(name, of_means(both, beyond_the_middle), " %", below=math.inf, above=0))
+    return found
 
 
-@check(needs=("method",), in_pairs=True)
+@check(needs=("method",), takes=("steps",), in_pairs=True)
 def gains_most(results: Results, claim: Claim) -> list[Comparison]:
-    """After the fewest steps a third class helps `method`, and it most.
+    """After the fewest steps, or after `steps`, a third class helps `method`, and it most.
 
     Its true loss falls at all, and by more than that of the other two-class methods.
     """
     experiment = results.experiment
     pairs = dict(zip(experiment.methods[::2], experiment.methods[1::2], strict=True))
-    losses = by_image(at_step(results.records, experiment.first_step), ["method"], "true_loss")
-    gains = {two: losses[three] - losses[two] for two, three in pairs.items()}
+    step = experiment.first_step if claim.steps is None else claim.steps
+    losses = by_image(at_step(results.records, step), ["method"], "true_loss")
+    gains = {two: (losses[three] - losses[two]).to_numpy() for two, three in pairs.items()}
     method = claim.method
     return [
-        Comparison(f"{results.labels[pairs[method]]} − {results.labels[method]}", of_mean(gains[method].to_numpy())),
+        Comparison(f"{results.labels[pairs[method]]} − {results.labels[method]}", of_mean(gains[method])),
         *(
-            Comparison(
-                f"that of {results.labels[method]} − {results.labels[other]}",
-                of_mean((gains[method] - gains[other]).to_numpy()),
-            )
-            for other in pairs
+            Comparison(f"that of {results.labels[method]} − {results.labels[other]}", of_mean(gains[method] - gain))
+            for other, gain in gains.items()
             if other != method
         ),
     ]
 
 
-@check(needs=("methods", "within"), fewest_compared=2, most_compared=2)
+@check(needs=("methods", "within"), takes=("steps",), fewest_compared=2, most_compared=2)
 def alike(results: Results, claim: Claim) -> list[Comparison]:
-    """After the most steps two methods differ by less than `within`.
-
-    The difference of their true losses is relative to the first one's.
-    """
+    """After the most steps, or after `steps`, two methods differ by less than the share `within` of the loss."""
     first, second = claim.methods
-    records, step = results.records, results.experiment.last_step
-    level = at_step(records[records["method"] == first], step)["true_loss"].mean()
-    difference = paired(records, first, second, step)
-    ends = [abs(difference.low), abs(difference.high)]
-    size = Estimate(abs(difference.value), float("nan"), max(ends))
-    tolerance = claim.within * level
-    name = f"|{results.labels[first]} − {results.labels[second]}| − {claim.within:.1%} of the loss"
-    return [Comparison(name, Estimate(size.value - tolerance, float("nan"), size.high - tolerance))]
+    records, step = results.records, claim.step(results.experiment)
+    margin = claim.within * at_step(records[records["method"] == first], step)["true_loss"].mean()
+    name = f"{results.labels[first]} − {results.labels[second]}"
+    return [Comparison(name, paired(records, first, second, step), below=margin, above=-margin)]
 
 
 @check(needs=("methods",), fewest_compared=2, fewest_steps=2)
@@ -142,31 +174,33 @@ def converge(results: Results, claim: Claim) -> list[Comparison]:
     Their spread is the highest minus the lowest mean true loss.
     """
     first, last = results.experiment.first_step, results.experiment.last_step
-    rows = results.records[results.records["method"].isin(claim.methods)]
-    losses = np.stack([by_image(at_step(rows, step), ["method"], "true_loss").to_numpy() for step in (last, first)], 1)
 
     def narrowing(means: np.ndarray) -> np.ndarray:
-        spread = means.max(axis=2) - means.min(axis=2)
-        return spread[:, 0] - spread[:, 1]
+        spread = means.max(axis=1) - means.min(axis=1)
+        return spread[:, 1] - spread[:, 0]
 
+    losses = _losses(results, claim.methods, [first, last])
     return [Comparison(f"spread after {last} steps − after {first}", of_means(losses, narrowing))]
 
 
-def _swept(results: Results) -> pd.DataFrame:
-    """True losses after the most steps, (images, (method, value of the sweep))."""
-    experiment = results.experiment
-    ((parameter, _),) = experiment.sweep.items()
-    rows = with_swept(at_step(results.records, experiment.last_step), experiment.sweep)
-    return by_image(rows, ["method", parameter], "true_loss")
+def _share_of_gain(losses: np.ndarray) -> np.ndarray:
+    """How much of the whole gain is reached early, in %: losses (..., [first, early, last]) -> (...)."""
+    first, early, last = np.moveaxis(losses, -1, 0)
+    return 100 * (first - early) / (first - last)
 
 
-def _with_value_first(results: Results, claim: Claim) -> list[tuple[str, np.ndarray]]:
-    """Each of the claim's ``methods``, and its losses (images, values of the sweep), those at ``value`` first."""
-    losses = _swept(results)
-    others = [value for value in losses[claim.methods[0]] if value != claim.value]
-    return [(method, losses[method][[claim.value, *others]].to_numpy()) for method in claim.methods]
+def _losses(results: Results, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
+    """True losses, (images, methods, steps)."""
+    return _of(results.records, methods, steps)
 
 
-def _from_lowest(values: np.ndarray) -> Estimate:
-    """The mean of the first column of values (images, columns) minus the lowest mean of the others."""
-    return of_means(values, lambda means: means[:, 0] - means[:, 1:].min(axis=1))
+def _of(records: pd.DataFrame, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
+    rows = records[records["method"].isin(methods) & records["step"].isin(steps)]
+    losses = by_image(rows, ["method", "step"], "true_loss")
+    return np.stack([losses[method][list(steps)].to_numpy() for method in methods], axis=1)
+
+
+def _with_gap(results: Results) -> pd.DataFrame:
+    """The rows up to the experiment's last step, with the method loss minus the true loss as ``gap``."""
+    records = results.records[results.records["step"] <= results.experiment.last_step]
+    return records.assign(gap=records["method_loss"] - records["true_loss"])
