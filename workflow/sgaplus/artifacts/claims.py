@@ -29,9 +29,9 @@ OF_ONE_IMAGE = "one image, by its nature"
 
 CONDITIONS = (
     "An interval says how far a result carries over to other images, and nothing else. Every verdict is conditional on "
-    "the models, each of which was trained once, on the seeds of the refinements, and on the images that were judged; "
-    "that on models that cover the curve also on their choice, which was made on the same images. Nothing is corrected "
-    "for the number of claims."
+    "the models, each of which was trained once, on the seeds of the refinements, and on the images that were judged. "
+    "The verdict on models that cover the curve is so on their choice, too, which was made on the same images. Nothing "
+    "is corrected for the number of claims."
 )
 
 
