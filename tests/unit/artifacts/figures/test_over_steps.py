@@ -52,8 +52,8 @@ def test_a_sweep_has_a_line_per_value_in_colours_of_its_own():
     rows = refined(("ssl",), sweep=sweep)
     figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["ssl"], "sweep": sweep}))
     drawn = lines(figure.axes[0])
-    assert list(drawn) == ["a = 0.65", "a = 1.3333", "a = 2.3", "Base model"]
-    np.testing.assert_allclose(drawn["a = 0.65"].get_ydata(), mean(rows, "true_loss", variant="ssl_a0.65"))
+    assert list(drawn) == ["a = 0.65 (about SGA)", "a = 1.33 (about cosine)", "a = 2.3", "Base model"]
+    np.testing.assert_allclose(drawn["a = 0.65 (about SGA)"].get_ydata(), mean(rows, "true_loss", variant="ssl_a0.65"))
     assert len({tuple(drawn[name].get_color()) for name in list(drawn)[:3]}) == 3
     assert_legible(figure)
 

@@ -57,9 +57,22 @@ def test_one_method_has_a_row_per_value():
     sweep = {"a": [0.65, 1.3333, 2.3]}
     records = refined(("ssl",), sweep=sweep)
     table = losses.sweep(results(records, {**ENTRY, "methods": ["ssl"], "sweep": sweep}))
-    assert table.values.index.tolist() == ["0.65", "1.3333", "2.3"]
+    assert table.values.index.tolist() == ["0.65", "1.33", "2.3"]
     assert table.values.index.name == "a"
     assert table.values.loc["0.65", losses.LOSS] == pytest.approx(mean(records, variant="ssl_a0.65", step=2000))
+
+
+def test_a_sweep_of_ssls_shape_names_the_roundings_that_it_contains(written):
+    sweep = {"a": [0.65, 1, 1.3333, 2.3]}
+    table = losses.sweep(results(refined(("ssl",), sweep=sweep), {**ENTRY, "methods": ["ssl"], "sweep": sweep}))
+    assert table.values[losses.SPECIAL_CASE].tolist() == ["about SGA", "linear", "about cosine", ""]
+    csv, md, html, tex = written(table)
+    assert "1.33,about cosine,0." in csv
+    assert re.search(r"\| 1\.33 +\| about cosine +\| ", md)
+    assert '1.33</td><td style="text-align: left">about cosine</td>' in html
+    assert "1.33 & about cosine & " in tex
+    other = losses.sweep(results(refined(("ssl",), sweep=TAU_MAX), {**ENTRY, "methods": ["ssl"], "sweep": TAU_MAX}))
+    assert losses.SPECIAL_CASE not in other.values
 
 
 def test_steps_has_the_base_model_and_the_spread_over_seeds():

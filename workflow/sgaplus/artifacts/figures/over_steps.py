@@ -18,6 +18,7 @@ from sgaplus.analysis.selection import base_model, by_image, changes, with_swept
 from sgaplus.artifacts.figures.style import BAND, SYMBOLS, Style, legend_below, panels_of, sequential
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.values import special_case, texts
 
 PANELS = {
     "true_loss": "True R-D loss",
@@ -61,6 +62,7 @@ def _lines(results: Results) -> list[tuple[pd.DataFrame, dict]]:
     experiment, methods, sweep = results.experiment, results.methods, results.experiment.sweep
     records = with_swept(results.records, sweep)
     settings = list(itertools.product(*sweep.values()))
+    names = {parameter: texts(values) for parameter, values in sweep.items()}
     colors = sequential(len(settings))
     lines = []
     for (place, method), (index, values) in itertools.product(enumerate(experiment.methods), enumerate(settings)):
@@ -68,15 +70,18 @@ def _lines(results: Results) -> list[tuple[pd.DataFrame, dict]]:
         style = {"color": methods[method]["color"], "label": methods[method]["label"]}
         if sweep:
             name = f"{methods[method]['label']}, " if len(experiment.methods) > 1 else ""
-            style = {"color": colors[index], "label": name + _setting(dict(zip(sweep, values, strict=True)))}
+            said = [_setting(methods[method], each, value, names) for each, value in zip(sweep, values, strict=True)]
+            style = {"color": colors[index], "label": name + ", ".join(said)}
             # a value or, of several, a method has its own dashes, because neighbouring colours are near
             style["linestyle"] = DASHES[(place if name else index) % (4 if name else 2)]
         lines.append((records[own], style))
     return lines
 
 
-def _setting(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{SYMBOLS.get(name, name)} = {value:g}" for name, value in values.items())
+def _setting(method: Mapping[str, Any], parameter: str, value: float, names: Mapping[str, Mapping[float, str]]) -> str:
+    """A swept value in a legend, and the rounding that the method is there if it is another one."""
+    case = special_case(method["rounding"], parameter, value)
+    return f"{SYMBOLS.get(parameter, parameter)} = {names[parameter][value]}{f' ({case})' * bool(case)}"
 
 
 def _over_steps(axis: Axes, rows: pd.DataFrame, column: str, base: float | None, style: Style) -> np.ndarray:

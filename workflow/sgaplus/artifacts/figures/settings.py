@@ -15,6 +15,7 @@ from sgaplus.analysis.selection import at_step, by_image, with_swept
 from sgaplus.artifacts.figures.style import SYMBOLS, Style, panels_of
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.values import texts
 
 FRAME = "#D55E00"
 
@@ -57,8 +58,8 @@ def grid(results: Results) -> Figure:
 def _heat_map(axis: Axes, mean: pd.DataFrame, limits: Style) -> Any:
     """Cells of equal size whatever their values, with the loss written in them."""
     picture = axis.imshow(mean.to_numpy(), cmap="cividis", aspect="auto", origin="lower", **limits)
-    axis.set_xticks(range(mean.shape[1]), [f"{value:g}" for value in mean.columns])
-    axis.set_yticks(range(mean.shape[0]), [f"{value:g}" for value in mean.index])
+    axis.set_xticks(range(mean.shape[1]), list(texts(map(float, mean.columns)).values()))
+    axis.set_yticks(range(mean.shape[0]), list(texts(map(float, mean.index)).values()))
     for (row, column), value in np.ndenumerate(mean.to_numpy()):
         light = (value - limits["vmin"]) > 0.5 * (limits["vmax"] - limits["vmin"])
         axis.text(

@@ -18,9 +18,11 @@ from sgaplus.analysis.selection import at_step, base_model, by_image, with_swept
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results
 from sgaplus.artifacts.table import BASE, DECIMALS, Table, best, titled
+from sgaplus.artifacts.values import special_case, texts
 
 SPREAD = " s.d."
 LOSS = "True R-D loss"
+SPECIAL_CASE = "Special case"
 MINUS_BEST = " − best"
 
 
@@ -30,18 +32,22 @@ def sweep(results: Results) -> Table:
 
     With several methods a row per method and a column per value, and below them a row per method of
     ``differences``: that method minus the best of each column, image by image. With one method a row
-    per value.
+    per value, and a column of those at which it is another rounding.
     """
     records, experiment = results.records, results.experiment
     ((parameter, values),) = experiment.sweep.items()
     rows = at_step(with_swept(records, experiment.sweep), experiment.last_step)
-    methods, names = list(experiment.methods), [f"{value:g}" for value in values]
-    value = rows[parameter].map("{:g}".format)
+    methods, names = list(experiment.methods), texts(values)
+    value = rows[parameter].map(names)
     if len(methods) == 1:
-        table = _losses(results, rows.assign(row=value, column=LOSS), names, [LOSS])
+        table = _losses(results, rows.assign(row=value, column=LOSS), list(names.values()), [LOSS])
+        rounding = results.methods[methods[0]]["rounding"]
+        cases = [special_case(rounding, parameter, value) for value in names]
+        if any(cases):
+            table.values.insert(0, SPECIAL_CASE, cases)
         return titled(table, results.labels, parameter)
     cells = rows.assign(row=rows["method"], column=value)
-    table = _losses(results, cells, methods, names, experiment.differences)
+    table = _losses(results, cells, methods, list(names.values()), experiment.differences)
     return titled(table, results.labels, parameter, suffix=MINUS_BEST)
 
 
