@@ -108,6 +108,17 @@ def test_the_search_for_the_fast_setting_is_around_it_and_is_confirmed_on_other_
     assert found["steps"] <= 500
 
 
+@pytest.mark.parametrize("settings", ["parameters", "searched"])
+def test_the_search_for_three_class_settings_is_around_them_and_on_other_images(paper, settings):
+    grids = [paper["experiments"][name] for name in ("grid_three_classes", "grid_three_class_shape")]
+    shown = {entry.get("dataset") for entry in paper["experiments"].values() if entry not in grids}
+    for grid in grids:
+        assert grid["dataset"] not in shown
+        for method, (name, values) in itertools.product(grid["methods"], grid["sweep"].items()):
+            assert min(values) < paper["methods"][method][settings][name] < max(values)
+            assert paper["methods"][method][settings][name] in values
+
+
 def test_a_refinement_that_figures_share_is_one_job(paper):
     """Figures 2 and 7, Tables 1 and 3, and more, show SSL on Kodak at lambda 0.01."""
     ssl = ("kodak", "mshp_lmbda0.01", "0.01", "ssl", "0")

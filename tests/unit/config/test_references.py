@@ -25,6 +25,11 @@ MULTI_RATE = {"figure": "multi_rate", "models": ["low", "high"], "targets": [0.0
         ("methods.ssl.rounding", "sll", "methods.ssl.rounding: there is no rounding 'sll'. Did you mean 'ssl'?"),
         ("methods.ssl.parameters", {"aa": 1}, "methods.ssl.parameters: no entry 'aa'. Did you mean 'a'?"),
         ("methods.sga.parameters", {"a": 1}, "methods.sga.parameters: no entry 'a'. Known: none."),
+        (
+            "methods.ssl",
+            SMALL["methods"]["ssl"] | {"searched": {"r": 1}, "settings": "paper"},
+            "methods.ssl.searched: no entry 'r'.",
+        ),
         ("experiments.curves.dataset", "tny", "experiments.curves.dataset: no entry 'tny'. Did you mean 'tiny'?"),
         ("experiments.curves.models", ["low", "hi"], "experiments.curves.models: no entry 'hi'. Did you mean 'high'?"),
         ("experiments.curves.methods", ["sll"], "experiments.curves.methods: no entry 'sll'. Did you mean 'ssl'?"),
@@ -382,3 +387,19 @@ def test_a_claim_about_more_steps_than_the_method_runs_is_refused():
 def test_an_experiment_or_a_claim_of_null_is_left_out(place):
     section, name = place.split(".")
     assert name not in validated(small(**{place: None})).get(section, {})
+
+
+@pytest.mark.parametrize(("settings", "a"), [("paper", 2.3), ("searched", 4)])
+def test_a_method_has_the_parameters_that_its_settings_name(settings, a):
+    config = validated(small(**{"methods.ssl.searched": {"a": 4}, "methods.ssl.settings": settings}))
+    assert config["methods"]["ssl"]["parameters"] == {"a": a}
+    refined = plan.refinements(config)["photos", "low", "0.01", "ssl", "0"].settings
+    assert refined["parameters"] == {"a": a}
+    assert not {"settings", "searched"} & refined.keys()
+    assert validated(config) == config  # the configuration of a run is read again for its report
+
+
+@pytest.mark.parametrize("key", ["searched", "settings"])
+def test_searched_parameters_and_the_choice_of_them_go_together(key):
+    value = {"searched": {"a": 4}, "settings": "searched"}[key]
+    assert refusal(small(**{f"methods.ssl.{key}": value})).startswith("methods.ssl: ")

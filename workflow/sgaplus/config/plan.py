@@ -21,8 +21,8 @@ from sgaplus.refinement.task import Refinement
 SWEEPABLE = ("tau_max", "cooling", "lr")
 """Settings of a method, beside its rounding's own parameters, that an experiment may sweep."""
 
-PRESENTATION = ("label", "color", "marker")
-"""Settings of a method that no refinement depends on."""
+PRESENTATION = ("label", "color", "marker", "settings", "searched")
+"""Settings of a method that no refinement depends on: how it is shown, and what its parameters were chosen from."""
 
 
 def trained_here(model: Mapping[str, Any]) -> bool:

@@ -37,6 +37,9 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
     checked = _without_nulls(copy.deepcopy(dict(config)))
     schema.check(checked, schema.load())
     _check_references(checked)
+    for method in checked["methods"].values():
+        if method.get("settings") == "searched":
+            method["parameters"] = method["parameters"] | method["searched"]
     plan.refinements(checked)  # raises where a sweep or a step count does not fit
     for name in checked["experiments"]:
         _check_bitrate(checked, name)
@@ -140,8 +143,9 @@ def _check_rounding(method: Mapping[str, Any], where: str) -> None:
         takes = rounding_source.parameters(method["rounding"])
     except ConfigError as error:
         raise ConfigError(f"{where}.rounding: {error}") from None
-    for parameter in method["parameters"]:
-        _known(parameter, takes, f"{where}.parameters")
+    for key in ("parameters", "searched"):
+        for parameter in method.get(key, {}):
+            _known(parameter, takes, f"{where}.{key}")
 
 
 def _check_experiment(config: Mapping[str, Any], name: str) -> None:

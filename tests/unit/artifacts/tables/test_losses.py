@@ -8,7 +8,7 @@ import pytest
 from sgaplus.analysis.intervals import interval
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.tables import losses
-from tests.synthetic import refined, results
+from tests.synthetic import METHODS, refined, results
 
 ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
 TAU_MAX = {"tau_max": [0.5, 1.0]}
@@ -126,6 +126,30 @@ def test_a_grid_names_the_best_setting_and_what_the_configured_one_loses():
     last = at_step(records, 2000)
     assert values.loc["Three-class linear", "Best"] == pytest.approx(mean(last, variant="linear3_n1"))
     assert values.loc["Three-class linear", "As configured"] == pytest.approx(mean(last, variant="linear3"))
+
+
+def test_a_grid_says_whether_its_best_setting_lies_on_the_edge():
+    sweep = {"r": [0.7, 0.98, 1.0], "n": [1.0, 1.5]}
+    records = refined(("linear3",), sweep=sweep)
+    entry = {**ENTRY, "methods": ["linear3"], "sweep": sweep}
+    table = losses.grid(results(records, entry))
+    assert table.values[losses.EDGE].tolist() == ["n"]
+    assert table.notes == (losses.BEYOND,)
+    sweep["n"] = [1.0, 1.5, 2.0]
+    table = losses.grid(results(refined(("linear3",), sweep=sweep), entry | {"sweep": sweep}))
+    assert table.values[losses.EDGE].tolist() == ["-"]
+    assert not table.notes
+
+
+@pytest.mark.parametrize(("settings", "said"), [("paper", "the paper's"), ("searched", "found by the search")])
+def test_classes_say_where_their_settings_come_from(settings, said):
+    entry = {**ENTRY, "methods": ["linear", "linear3"], "steps": [500, 2000]}
+    chosen = {name: METHODS[name] for name in ("linear", "linear3")}
+    records = refined(("linear", "linear3"))
+    assert not losses.classes(results(records, entry, chosen)).notes
+    chosen["linear3"] = chosen["linear3"] | {"settings": settings}
+    (note,) = losses.classes(results(records, entry, chosen)).notes
+    assert note == f"Settings: Three-class linear: r = 0.98, n = 1.5 ({said})."
 
 
 def test_a_configured_setting_off_the_grid_is_left_empty():

@@ -19,6 +19,9 @@ from sgaplus.artifacts.values import texts
 
 FRAME = "#D55E00"
 
+WIDE = 6
+"""Columns up to which numbers of the usual size fit into the cells."""
+
 
 @figure(needs=("sweep",), swept=2, at_last_step=True, paper="Section 4.3")
 def grid(results: Results) -> Figure:
@@ -40,7 +43,7 @@ def grid(results: Results) -> Figure:
         "vmin": values.min(),
         "vmax": min(values.max(), values.min() + 4 * np.median(values - values.min())),
     }
-    size = 0.55 * len(sweep[down]) + 1.0
+    size = 0.4 * len(sweep[down]) + 1.0
     figure, axes = panels_of(len(means), columns=min(len(means), 2), height=size)
     for axis, (method, mean) in zip(axes, means.items(), strict=True):
         picture = _heat_map(axis, mean, limits)
@@ -62,9 +65,8 @@ def _heat_map(axis: Axes, mean: pd.DataFrame, limits: Style) -> Any:
     axis.set_yticks(range(mean.shape[0]), list(texts(map(float, mean.index)).values()))
     for (row, column), value in np.ndenumerate(mean.to_numpy()):
         light = (value - limits["vmin"]) > 0.5 * (limits["vmax"] - limits["vmin"])
-        axis.text(
-            column, row, f"{value:.4f}", ha="center", va="center", fontsize=6, color="black" if light else "white"
-        )
+        style: Style = {"fontsize": 6 if mean.shape[1] <= WIDE else 5, "color": "black" if light else "white"}
+        axis.text(column, row, f"{value:.4f}", ha="center", va="center", **style)
     return picture
 
 

@@ -6,7 +6,7 @@ They are means over images of per-image values, the seeds, models and targets of
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,11 @@ from sgaplus.artifacts.values import special_case, texts
 SPREAD = " s.d."
 LOSS = "True R-D loss"
 SPECIAL_CASE = "Special case"
+EDGE = "On the edge"
+BEYOND = "A parameter on the edge of the grid may have better values beyond it."
+ORIGIN = {"paper": "the paper's", "searched": "found by the search"}
+"""Where the parameters of a method come from, by its ``settings``."""
+
 MINUS_BEST = " − best"
 
 
@@ -89,14 +94,15 @@ def classes(results: Results) -> Table:
     table = replace(table, bold=pd.concat([_lowest_of_all(table.values[names[count]]) for count in counts], axis=1))
     heads = [f"{kind}, {counts[0]} ({counts[1]}) steps" for kind in kinds]
     table = replace(table, layout=dict(zip(heads, zip(*names.values(), strict=True), strict=True)))
-    return titled(table, results.labels, "Function")
+    return titled(replace(table, notes=_settings(results)), results.labels, "Function")
 
 
 @table(needs=("sweep",), swept=2, at_last_step=True, paper="Section 4.3")
 def grid(results: Results) -> Table:
     """The best setting of each method on the grid, its true loss, and that of the configured setting.
 
-    The configured setting is in the table where it is on the grid.
+    A column says which of its parameters lie on the grid's edge. The configured setting is in the table where
+    it is on the grid.
     """
     records, experiment = results.records, results.experiment
     rows = at_step(with_swept(records, experiment.sweep), experiment.last_step)
@@ -111,9 +117,33 @@ def grid(results: Results) -> Table:
         images[method, "As configured"] = losses.get(method, losses[winner] * np.nan)
         images[method, "Gain"] = images[method, "As configured"] - losses[winner]
     table = _summary(pd.DataFrame(images), list(experiment.methods), ["Best", "As configured", "Gain"])
-    chosen = pd.DataFrame(settings).T[parameters].map("{:g}".format)
-    table = replace(table, values=chosen.join(table.values), bold=best(table.values[["Best"]], lowest=True))
+    chosen = pd.DataFrame(settings).T[parameters]
+    edges = [_edge(setting, experiment.sweep) for _, setting in chosen.iterrows()]
+    names = {parameter: texts(values) for parameter, values in experiment.sweep.items()}
+    written = pd.DataFrame({parameter: chosen[parameter].map(names[parameter]) for parameter in parameters})
+    table = replace(
+        table,
+        values=written.assign(**{EDGE: edges}).join(table.values),
+        bold=best(table.values[["Best"]], lowest=True),
+        notes=(BEYOND,) if any(edge != "-" for edge in edges) else (),
+    )
     return titled(table, results.labels, "Method")
+
+
+def _edge(setting: pd.Series, sweep: Mapping[str, Sequence[float]]) -> str:
+    """The parameters of a setting that are the smallest or the largest of the grid, or a dash."""
+    return ", ".join(name for name, values in sweep.items() if setting[name] in (min(values), max(values))) or "-"
+
+
+def _settings(results: Results) -> tuple[str, ...]:
+    """A sentence that says which parameters methods have, where they might have the paper's or those of a search."""
+    said = [
+        f"{method['label']}: {', '.join(f'{name} = {value:.3g}' for name, value in method['parameters'].items())} "
+        f"({ORIGIN[method['settings']]})"
+        for method in results.methods.values()
+        if "settings" in method
+    ]
+    return (f"Settings: {'; '.join(said)}.",) if said else ()
 
 
 def _losses(
