@@ -57,7 +57,7 @@ def test_every_artifact_is_there(finished):
 def test_every_claim_has_a_verdict_from_the_runs_own_numbers(finished):
     judged = pd.read_csv(finished / "results/tiny/claims.csv")
     asked = [name for name, claim in TINY["claims"].items() if claim is not None]
-    assert list(judged["claim"]) == [PAPER["claims"][name]["text"] for name in asked]
+    assert set(judged["claim"]) == {PAPER["claims"][name]["text"] for name in asked}
     few = judged["images"] > 1  # all but Figure 5
     assert set(judged.loc[few, "verdict"]) == {"not judged: 4 images, 8 are needed"}
     assert list(judged.loc[~few, "verdict"].str.split(": ").str[1]) == ["one image, by its nature"]

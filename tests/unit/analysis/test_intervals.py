@@ -130,6 +130,11 @@ def test_the_range_of_a_statistic_is_that_of_the_images_own():
     assert of_means(losses, percent) == pytest.approx((-18, -20, -10))
 
 
+def test_a_range_holds_its_value():
+    losses = np.array([[1.0, 0.9, 1.1], [1.0, 1.1, 0.9]])  # either image has its own best other
+    assert of_means(losses, from_best_other) == pytest.approx((0, 0, 0.1))
+
+
 def test_one_image_says_nothing_of_a_spread():
     assert np.isnan(interval(np.ones((1, 3)))).all()
     assert of_mean(np.ones(1)) == pytest.approx((1, np.nan, np.nan), nan_ok=True)

@@ -7,7 +7,8 @@ which for a mean is the usual one and serves ratios of means and BD-rates too. T
 often such intervals hold the truth. At eight images the percentile and the BCa bootstrap do so in 82 to
 89 % of cases instead of 95.
 
-Fewer images say too little of a spread. Then the ends are those of the range that the images have.
+Fewer images say too little of a spread. Then the ends are those of the range of the images' own values
+and of the value of all.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def ends(value: np.ndarray | float, each: np.ndarray) -> tuple[np.ndarray, np.nd
     with np.errstate(invalid="ignore"):
         if images < FEWEST:
             finite = np.isfinite(each).all(axis=0)
-            low, high = (np.where(finite, end, np.nan) for end in (each.min(axis=0), each.max(axis=0)))
+            low, high = np.minimum(each.min(axis=0), value), np.maximum(each.max(axis=0), value)
+            low, high = (np.where(finite, end, np.nan) for end in (low, high))
         else:
             error = np.sqrt((images - 1) / images * ((each - each.mean(axis=0)) ** 2).sum(axis=0))
             half = stats.t.ppf(0.5 + LEVEL / 200, images - 1) * error

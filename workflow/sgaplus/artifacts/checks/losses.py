@@ -184,9 +184,10 @@ def converge(results: Results, claim: Claim) -> list[Comparison]:
 
 
 def _share_of_gain(losses: np.ndarray) -> np.ndarray:
-    """How much of the whole gain is reached early, in %: losses (..., [first, early, last]) -> (...)."""
+    """How much of the whole gain is reached early, in %: losses (..., [first, early, last]) -> (...); nan of none."""
     first, early, last = np.moveaxis(losses, -1, 0)
-    return 100 * (first - early) / (first - last)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 100 * (first - early) / (first - last)
 
 
 def _losses(results: Results, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
