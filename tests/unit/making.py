@@ -7,6 +7,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import zlib
 from pathlib import Path
 from zlib import crc32
 
@@ -76,6 +77,27 @@ def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), seed
 
 def png(side: int = 8, seed: int = 0) -> bytes:
     return encoded("PNG", size=(side, side), seed=seed)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc32(kind + content))
+
+
+def raw_png(samples: np.ndarray, colour: int, depth: int = 16, transparent: tuple[int, ...] = ()) -> bytes:
+    """A PNG of kinds that Pillow does not write: samples (H, W, channels), of 16 bits or packed into bytes.
+
+    ``colour`` is 0 for grayscale, 2 for RGB, 4 for grayscale with alpha, 6 for RGB with alpha.
+    """
+    height, width = samples.shape[0], samples.shape[1] * (1 if depth == 16 else 8 // depth)
+    rows = b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in samples)
+    chunks = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)),
+        *([chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))] if transparent else []),
+        chunk(b"IDAT", zlib.compress(rows)),
+        chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def link(kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo:

@@ -22,6 +22,7 @@ PLUMBING = frozenset(
     for name in (
         "errors",
         "files",
+        "memory",
         "paths",
         "logs",
         "meter",
@@ -31,7 +32,7 @@ PLUMBING = frozenset(
         "artifacts.kinds",
     )
 )
-"""Modules that decide no result: words for the user, paths and writing of files, costs, and the versions of code."""
+"""Modules that decide no result: words for the user, paths and files, memory, costs, and the versions of code."""
 
 WATCHERS = frozenset({"logger", "bar"})
 """Objects whose calls only show the progress."""

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import importlib
+import io
 import struct
+import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sgaplus.data import pictures
-from tests.unit.making import pixels, refusal, save
+from tests.unit.making import pixels, raw_png, refusal, save
 
 WHITE = (255, 255, 255)
 
@@ -26,7 +30,10 @@ UPRIGHT = {
 }
 
 
-@pytest.mark.parametrize("suffix", sorted(pictures.SUFFIXES - {".jpg", ".jpeg"}))
+LOSSY = {".jpg", ".jpeg", ".avif", ".heic", ".heif"}
+
+
+@pytest.mark.parametrize("suffix", sorted(pictures.SUFFIXES - LOSSY))
 def test_every_lossless_format_is_read_as_it_is(tmp_path, suffix):
     picture = pixels(5, 7)
     options = {"lossless": True} if suffix == ".webp" else {}
@@ -77,6 +84,101 @@ def test_transparency_is_laid_over_white(tmp_path):
 def test_transparent_grayscale_is_laid_over_white(tmp_path):
     gray = np.array([[[10, 0], [10, 255]]], dtype=np.uint8)
     np.testing.assert_array_equal(pictures.read(save(tmp_path / "clear.png", gray)), [[WHITE, (10, 10, 10)]])
+
+
+def eight_bits(samples: np.ndarray) -> np.ndarray:
+    return np.round(samples / 257).astype(np.uint8)
+
+
+DEEP = np.random.default_rng(0).integers(0, 65536, (6, 50, 4))
+DEEP[0, :9, :] = np.array([0, 127, 128, 129, 255, 256, 32768, 65407, 65535])[:, None]
+
+
+def test_16_bit_colours_are_scaled_to_the_nearest():
+    read = pictures.decode(raw_png(DEEP[..., :3], colour=2), "deep.png")
+    np.testing.assert_array_equal(read, eight_bits(DEEP[..., :3]))
+
+
+def test_16_bit_colours_of_a_tiff_file_are_scaled_too(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    samples = DEEP[..., :3].astype(np.uint16)
+    for number, options in enumerate(({}, {"byteorder": ">"}, {"compression": "deflate"}, {"rowsperstrip": 2})):
+        tifffile.imwrite(tmp_path / f"{number}.tif", samples, photometric="rgb", **options)
+        np.testing.assert_array_equal(pictures.read(tmp_path / f"{number}.tif"), eight_bits(samples))
+    tifffile.imwrite(tmp_path / "planes.tif", samples.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    assert "colours of more than 8 bits, each in a plane of its own" in refusal(pictures.read, tmp_path / "planes.tif")
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(4, 2), (6, 4)])
+def test_16_bit_pictures_with_alpha_are_scaled_and_laid_over_white(colour, channels):
+    samples = DEEP[..., :channels].copy()
+    samples[::2, :, -1], samples[1::2, :, -1] = 65535, 100
+    read = pictures.decode(raw_png(samples, colour), "clear.png")
+    np.testing.assert_array_equal(read[::2], np.broadcast_to(eight_bits(samples[::2, :, :-1]), read[::2].shape))
+    assert (read[1::2] == 255).all()
+
+
+def test_a_transparent_16_bit_colour_is_told_from_its_neighbours():
+    samples = np.array([[[300, 600, 900], [301, 600, 900]]])
+    read = pictures.decode(raw_png(samples, colour=2, transparent=(300, 600, 900)), "key.png")
+    np.testing.assert_array_equal(read, [[WHITE, eight_bits(samples)[0, 1]]])
+
+
+def test_transparent_16_bit_gray_is_laid_over_white():
+    samples = np.array([[[0], [1024], [1025], [65535]]])
+    read = pictures.decode(raw_png(samples, colour=0, transparent=(1024,)), "tbwn0g16.png")
+    assert read[0, :, 0].tolist() == [0, 255, 4, 255]
+
+
+@pytest.mark.parametrize(("depth", "packed"), [(2, [0b00011011]), (4, [0x01, 0x23])])
+def test_transparent_gray_of_few_levels_is_laid_over_white(depth, packed):
+    data = raw_png(np.array([packed])[..., None], colour=0, depth=depth, transparent=(2,))
+    step = 255 // (2**depth - 1)
+    assert pictures.decode(data, "few.png")[0, :, 0].tolist() == [0, step, 255, 3 * step]
+
+
+def test_the_camera_s_orientation_is_applied_to_16_bit_colours():
+    stored, exif = DEEP[..., :3], Image.Exif()
+    exif[0x0112] = 6
+    data = raw_png(stored, colour=2)
+    turn = exif.tobytes().removeprefix(b"Exif\0\0")
+    turned = data[:33] + struct.pack(">I", len(turn)) + b"eXIf" + turn + struct.pack(">I", zlib.crc32(b"eXIf" + turn))
+    read = pictures.decode(turned + data[33:], "turned.png")
+    np.testing.assert_array_equal(read, UPRIGHT[6](eight_bits(stored)))
+
+
+def test_the_first_frame_of_an_animation_is_read(tmp_path):
+    frames = [Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (40, 200)]
+    for suffix in (".gif", ".webp", ".png", ".avif"):
+        frames[0].save(tmp_path / f"moving{suffix}", save_all=True, append_images=frames[1:])
+        assert np.abs(pictures.read(tmp_path / f"moving{suffix}").astype(int) - 40).max() <= 3
+
+
+def test_an_avif_is_read_upright(tmp_path):
+    stored, exif = np.asarray(Image.fromarray(pixels(2, 3)).resize((48, 32))), Image.Exif()
+    exif[0x0112] = 6
+    read = pictures.read(save(tmp_path / "phone.avif", stored, exif=exif, quality=95)).astype(int)
+    assert np.abs(read - UPRIGHT[6](stored)).mean() < 4
+
+
+def test_heic_is_read_where_its_plugin_is(tmp_path, monkeypatch):
+    """A stand-in for the plugin says that PCX is HEIC."""
+    from PIL import PcxImagePlugin
+
+    def register():
+        Image.register_open("HEIF", PcxImagePlugin.PcxImageFile, lambda start: start[:1] == b"\n")
+
+    Image.fromarray(pixels(4, 6)).save(tmp_path / "phone.heic", format="PCX")
+    refusal(pictures.read, tmp_path / "phone.heic")
+    try:
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+            importlib.reload(pictures)
+        assert {".heic", ".heif"} < pictures.SUFFIXES
+        np.testing.assert_array_equal(pictures.read(tmp_path / "phone.heic"), pixels(4, 6))
+    finally:
+        Image.OPEN.pop("HEIF", None)
+        importlib.reload(pictures)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +236,13 @@ def spoil(path: Path) -> None:
     path.write_bytes(content)
 
 
+def spoil_the_checksum(path: Path) -> None:
+    """Of the pixels of a PNG file, before its last chunk of 12 bytes."""
+    content = bytearray(path.read_bytes())
+    content[-13] ^= 0xFF
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -144,6 +253,7 @@ def spoil(path: Path) -> None:
         ("start.png", cut_to_the_signature),
         ("start.jpg", cut_to_the_signature),
         ("spoilt.png", spoil),
+        ("xcsn0g01.png", spoil_the_checksum),
         ("empty.png", lambda path: path.write_bytes(b"")),
         ("text.png", lambda path: path.write_text("no picture")),
     ],
@@ -171,12 +281,13 @@ def test_content_decides_how_a_file_is_read(tmp_path, suffix):
     np.testing.assert_array_equal(pictures.read(tmp_path / f"picture{suffix}"), picture)
 
 
-@pytest.mark.parametrize("format", ["EPS", "GIF", "AVIF", "DDS", "ICO", "TGA", "PDF"])
+@pytest.mark.parametrize("format", ["EPS", "DDS", "ICO", "TGA", "PDF", "PCX", "ICNS", "SGI"])
 def test_a_format_that_is_not_promised_is_refused_whatever_its_suffix(tmp_path, format):
     Image.fromarray(pixels(8, 8)).save(tmp_path / "picture.png", format=format)
     message = refusal(pictures.read, tmp_path / "picture.png")
+    heif = "HEIF" in pictures.FORMATS
     assert message.startswith(f"{tmp_path / 'picture.png'}: not a readable image (cannot identify image file")
-    assert message.endswith("PNG, JPEG, WEBP, TIFF, BMP, PPM are read.")
+    assert message.endswith(f"PNG, JPEG, WEBP, TIFF, BMP, PPM, GIF, AVIF{', HEIF' * heif} are read.")
 
 
 def test_ghostscript_is_never_started(tmp_path, monkeypatch):
@@ -284,3 +395,19 @@ def test_a_small_file_that_unpacks_into_a_huge_picture_is_refused_by_its_size(tm
     path = header_only(tmp_path / "bomb.png", 50_000)
     message = refusal(pictures.read, path)
     assert message == f"{path}: 50000x50000 pixels; at most 400,000,000 are read. Crop it first."
+
+
+def test_a_picture_larger_than_the_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("sgaplus.memory.room", lambda: 1_000_000_000)
+    path = header_only(tmp_path / "large.png", 10_000)
+    message = f"{path}: 10000x10000 pixels can take 2.4 GB of memory, and 1 GB are left. Crop it first, or free memory."
+    assert refusal(pictures.read, path) == message
+    monkeypatch.setattr("sgaplus.memory.room", lambda: 3_000_000_000)
+    assert "not a readable image" in refusal(pictures.read, path)
+
+
+def test_a_small_picture_is_read_whatever_memory_is_left(monkeypatch):
+    monkeypatch.setattr("sgaplus.memory.room", lambda: 0)
+    content = io.BytesIO()
+    Image.fromarray(pixels(30, 20)).save(content, "PNG")
+    assert pictures.decode(content.getvalue(), "small.png").shape == (30, 20, 3)
