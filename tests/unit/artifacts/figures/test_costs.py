@@ -28,14 +28,6 @@ def test_cost_of_one_model_is_against_the_true_loss():
     assert axis.get_ylabel() == "True R-D loss saved (%)"
 
 
-def test_the_bars_of_few_images_are_their_ranges_wherever_the_value_lies(monkeypatch):
-    table = pd.DataFrame({"seconds": [1.0, 2.0], "saved": [10.0, 12.0], "low": [10.5, 11.0], "high": [11.0, 13.0]})
-    monkeypatch.setattr(costs, "costs", lambda *_: pd.concat({"ssl": table}))
-    axis = costs.cost(results(refined(images=2), {**ENTRY, "methods": ["ssl"], "steps": [500]})).axes[0]
-    bars = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
-    assert bars == [[10.5, 11.0], [11.0, 13.0]]
-
-
 def test_budget_is_the_excess_over_the_reference_by_seconds_per_image():
     rows = refined(lmbdas=(0.01, 0.02), steps=STEPS, last={"ssl": 500})
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [100, 500, 2000], "against": "sga"}

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 from sgaplus.analysis.cost import costs, saves_bits
 from sgaplus.analysis.excess_loss import over_time
 from sgaplus.analysis.rd_curves import POINT
-from sgaplus.artifacts.figures.style import BAND, BAR, Style, legend_below, log_ticks, panels_of
+from sgaplus.artifacts.figures.style import BAND, BAR, legend_below, log_ticks, panels_of
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
 
@@ -30,9 +30,8 @@ def cost(results: Results) -> Figure:
     for method in experiment.methods:
         rows, style = found.loc[method], methods[method]
         axis.plot(rows["seconds"], rows["saved"], color=style["color"], marker=style["marker"], label=style["label"])
-        # no error bars: the range of a few images' own BD-rates need not hold that of their means
-        bars: Style = {"linewidth": BAR["elinewidth"], "alpha": BAR["alpha"]}
-        axis.vlines(rows["seconds"], rows["low"], rows["high"], colors=style["color"], **bars)
+        ends = [rows["saved"] - rows["low"], rows["high"] - rows["saved"]]
+        axis.errorbar(rows["seconds"], rows["saved"], yerr=ends, color=style["color"], fmt="none", **BAR)
     what = "Bits saved at equal PSNR" if saves_bits(experiment) else "True R-D loss saved"
     steps = ", ".join(map(str, sorted(experiment.steps)))
     axis.set(xlabel="Seconds per image", ylabel=f"{what} (%)", title=f"Points after {steps} steps")
