@@ -88,10 +88,6 @@ def test_a_job_per_refinement_can_be_had(clone, paper, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "fan_out.yaml").stdout)
     config = configuration(fan_out)
     assert jobs["refine"] == refinement_jobs(config) > paper["refine"]
-    on_kodak = sum(number for (dataset, _), number in refinements(config).items() if dataset == "kodak")
-    on_tecnick = refinements(config).total() - on_kodak
-    chunks = math.ceil(config["datasets"]["tecnick"]["count"] / 24)
-    assert jobs["refine"] == on_kodak + chunks * on_tecnick  # Kodak is one chunk
 
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):

@@ -279,11 +279,12 @@ def published_points() -> dict[tuple[str | None, str], int]:
 
 def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
     """The step that a claim is about is measured, and comes before the last if its check compares the two."""
-    every, step = experiment.record_every or config["refinement"]["record_every"], claim.step(experiment)
-    if step > experiment.last_step or (step not in experiment.steps and step % every):
+    step = claim.step(experiment)
+    every = sorted({config["refinement"]["record_every"], experiment.record_every} - {None})
+    if step > experiment.last_step or (step not in experiment.steps and all(step % number for number in every)):
         raise ConfigError(
             f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
-            f"multiple of {every} below the last."
+            f"multiple of {' or '.join(map(str, every))} below the last."
         )
     if "steps" in kinds.find("check", claim.check).needs and step == experiment.last_step:
         raise ConfigError(f"{where}.steps: {claim.check} compares {step} steps with the last, which they are.")
