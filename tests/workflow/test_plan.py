@@ -88,6 +88,9 @@ def test_a_job_per_refinement_can_be_had(clone, paper, snakemake):
     jobs = counts(snakemake(clone, "-n", "--quiet", "rules", "--configfile", "fan_out.yaml").stdout)
     config = configuration(fan_out)
     assert jobs["refine"] == refinement_jobs(config) > paper["refine"]
+    chunks = {name: math.ceil(entry.get("count", 0) / 24) for name, entry in config["datasets"].items()}
+    assert chunks["kodak"] == 1
+    assert jobs["refine"] == sum(chunks[dataset] * number for (dataset, _), number in refinements(config).items())
 
 
 def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
