@@ -105,3 +105,9 @@ def size_text(size: int | float) -> str:
             break
         size, unit = size / 1000, {"bytes": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
     return f"{size:.3g} {unit}"
+
+
+def shorten(text: str, length: int = 200) -> str:
+    """A text for an error's sentence; the middle of a long one is left out."""
+    half = length // 2 - 2
+    return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"

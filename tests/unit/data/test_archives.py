@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgaplus.data.archives import Limits, members, safe_path, unpack
+from sgaplus.data.archives import Limits, members, reading, safe_path, unpack
 from sgaplus.errors import ArchiveError, DiskError
 from tests.unit.making import link, make_tar
 
@@ -180,3 +180,73 @@ def test_members_come_in_the_archives_order(make):
         ("b.png", 1, b"1"),
         ("a.png", 2, b"22"),
     ]
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "é" * 150 + ".png", "a" * 300 + "/b.png"])
+def test_a_name_that_no_file_may_have_is_refused(make, name):
+    message = refusal(make({"b.png": b"", name: b"long"}))
+    assert "has a name of more than 255 bytes" in message
+    assert len(message) < 400
+
+
+def gnu_sparse(archive: Path) -> Path:
+    """One member of 10 kB that unpacks to 3 GB, in the old format of GNU tar."""
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        info = tarfile.TarInfo("a.png")
+        info.type = tarfile.GNUTYPE_SPARSE
+        tar.addfile(info)
+    header = bytearray(archive.read_bytes())
+    header[386:410] = b"%011o\0%011o\0" % (3_000_000_000 - 1, 1)  # where it has its only byte
+    header[483:495] = b"%011o\0" % 3_000_000_000
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    archive.write_bytes(header)
+    return archive
+
+
+def pax_sparse(archive: Path, size: str = "3000000000") -> Path:
+    """The same in the format of POSIX, or malformed."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a.png")
+        info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": size, "GNU.sparse.numblocks": "1"}
+        tar.addfile(info)
+    return archive
+
+
+@pytest.mark.parametrize("make", [gnu_sparse, pax_sparse])
+def test_a_sparse_member_is_refused(tmp_path, make):
+    assert "the member 'a.png' is sparse" in refusal(make(tmp_path / "a.tar"))
+
+
+def test_a_malformed_sparse_header_is_refused(tmp_path):
+    archive = pax_sparse(tmp_path / "a.tar", "three")
+    assert "broken (invalid literal for int() with base 10: 'three')" in refusal(archive)
+
+
+def chain(archive: Path) -> Path:
+    """Five thousand headers, each of which says what the next one is called."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2
+    archive.write_bytes((info.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")) * 5000)
+    return archive
+
+
+def test_a_chain_of_headers_is_refused(tmp_path):
+    assert "broken (maximum recursion depth exceeded" in refusal(chain(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), IndexError("odd"), OverflowError("odd")])
+def test_whatever_a_header_makes_tarfile_raise_is_a_refusal(tmp_path, monkeypatch, error):
+    """A header of 1.5 GB, for one, is a MemoryError."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(tarfile.TarFile, "next", fail)
+    assert f"broken ({str(error) or type(error).__name__})" in refusal(make_tar(tmp_path / "a.tar", {"a.png": b""}))
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    for place in (tmp_path, tmp_path / "none.zip"):
+        with pytest.raises(ArchiveError, match="no such file"), reading(place):
+            list(members(place))

@@ -1,8 +1,8 @@
 """Reading untrusted archives: zip, tar, and tar of tars.
 
-Nothing is extracted by the archive's own names, links and devices are refused, and the number and sizes
-of members are held to :class:`Limits`. Files that start with a dot and macOS's ``__MACOSX`` are passed
-over.
+Nothing is extracted by the archive's own names, so tarfile's filters of extraction have no part in it. Links, devices
+and sparse files are refused, and the number and sizes of members are held to :class:`Limits`. Files that start with a
+dot and macOS's ``__MACOSX`` are passed over.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,9 +22,19 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from sgaplus.errors import ArchiveError
-from sgaplus.files import room_for, size_text
+from sgaplus.files import room_for, shorten, size_text
 
 BUFFER = 1 << 20
+LONGEST_NAME = 255
+"""Bytes of a file's name that the usual file systems allow."""
+
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError),
+    *(ValueError, IndexError, OverflowError, struct.error),  # malformed headers
+    RecursionError,  # a chain of headers
+    MemoryError,  # a huge header
+)
+"""All that tarfile and zipfile raise at a broken archive."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,15 @@ def reading(archive: str | Path) -> Iterator[None]:
     """Tell a broken archive from other errors of the block, which reads its members.
 
     Raises:
-        ArchiveError: the archive is broken.
+        ArchiveError: the archive is missing or broken.
     """
+    if not Path(archive).is_file():
+        raise ArchiveError(f"{archive}: no such file. Get it from where its publisher has it.")
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise ArchiveError(f"{archive}: broken ({error}). {_UNTRUSTED}") from error
+    except BROKEN as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ArchiveError(f"{archive}: broken ({shorten(reason)}). {_UNTRUSTED}") from error
 
 
 def safe_path(name: str, archive: str | Path) -> PurePosixPath:
@@ -74,8 +88,10 @@ def safe_path(name: str, archive: str | Path) -> PurePosixPath:
     odd = "\\" in name or any(ord(sign) < 32 for sign in name) or name[1:2] == ":"
     if odd or not path.parts or path.is_absolute() or ".." in path.parts:
         raise ArchiveError(
-            f"{archive}: the member {name!r} would leave the archive's folder. {_UNTRUSTED}",
+            f"{archive}: the member {shorten(name)!r} would leave the archive's folder. {_UNTRUSTED}",
         )
+    long = max(len(os.fsencode(part)) for part in path.parts) > LONGEST_NAME
+    _require(not long, archive, f"the member {shorten(name, 100)!r} has a name of more than {LONGEST_NAME} bytes")
     return path
 
 
@@ -157,6 +173,7 @@ def tar_members(stream: IO[bytes], archive: str | Path, limits: Limits | None = 
             if info.isdir():
                 continue
             _require(info.isreg(), archive, f"the member {info.name!r} is a link or a device")
+            _require(not info.issparse(), archive, f"the member {info.name!r} is sparse")
             _check_size(info.name, info.size, limits, archive)
             content = tar.extractfile(info)
             if _is_wanted(path) and content is not None:
@@ -201,7 +218,7 @@ def _check_size(name: str, size: int, limits: Limits, archive: str | Path) -> No
 
 def _require(right: bool, archive: str | Path, wrong: str) -> None:
     if not right:
-        raise ArchiveError(f"{archive}: {wrong}. {_UNTRUSTED}")
+        raise ArchiveError(f"{archive}: {shorten(wrong)}. {_UNTRUSTED}")
 
 
 _UNTRUSTED = "Delete it and get it again, from where its publisher has it."
