@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sgaplus.errors import DiskError
-from sgaplus.files import replacing, sha256, write_tensors
+from sgaplus.files import is_text, replacing, sha256, shorten, write_csv, write_tensors
 
 
 @pytest.fixture
@@ -118,3 +118,19 @@ def test_tensors_that_a_full_disk_has_no_room_for_keep_the_old_file(small_disk):
     assert "\n" not in str(error.value)
     assert (small_disk / "state.pth").read_bytes() == before
     assert list(small_disk.iterdir()) == [small_disk / "state.pth"]
+
+
+def test_a_path_of_any_bytes_is_told_from_text():
+    assert is_text("photos/日本.png")
+    assert not is_text(os.fsdecode(b"photos/caf\xe9.png"))
+
+
+def test_a_table_may_hold_any_name(tmp_path):
+    write_csv([{"image": os.fsdecode(b"caf\xe9")}], ["image"], tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_bytes() == b"image\r\ncaf\xe9\r\n"
+
+
+def test_a_long_text_is_shortened_in_the_middle():
+    assert shorten("as it is") == "as it is"
+    assert len(shorten("a" * 300)) <= 200
+    assert shorten("b" + "a" * 300 + "c", 20) == "baaaaaaa...aaaaaaac"

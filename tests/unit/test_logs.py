@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -33,3 +37,21 @@ def test_the_configurations_remedy_is_added_to_errors_about_values(tmp_path, mon
         f"error: {tmp_path}/absent.pth: no such model file. "
         "Train it, or correct the model's entry in the configuration.\n"
     )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+def test_a_name_that_the_terminal_lacks_stops_nothing(tmp_path, encoding):
+    code = """
+import sys
+from sgaplus.logs import logged, logger
+with logged(sys.argv[1]):
+    logger.info("photo caf\\udce9")
+    print("photo \\u65e5\\udce9")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "log")]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("photo ")
+    assert done.stderr == "photo caf\\udce9\n"
+    assert (tmp_path / "log").read_text() == "photo caf\\udce9\n"

@@ -16,6 +16,7 @@ from sgaplus.data import datasets as data_sets
 from sgaplus.data import inventory, manifest
 from sgaplus.data.remote import RemoteFile
 from sgaplus.errors import SgaplusError
+from sgaplus.files import is_text
 from sgaplus.refinement import rounding_source
 from sgaplus.training import recipe
 
@@ -88,13 +89,14 @@ def absent(places, suffix=""):
 def files_of(wildcards):
     """The files that a data set is indexed from, so that a new or changed one is noticed; none if none is there yet.
 
-    Large folders of images are left to their index: stating a million files would slow every start.
+    Large folders of images are left to their index: stating a million files would slow every start. So are files
+    whose names are no text, which Snakemake can't write down.
     """
     try:
         files = SOURCES[wildcards.dataset].inputs(DATA)
     except SgaplusError:
         return []  # the rule says what is wrong
-    return files if len(files) <= 10_000 else []
+    return [file for file in files if is_text(file)] if len(files) <= 10_000 else []
 
 
 def parts_of(wildcards):

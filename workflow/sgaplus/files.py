@@ -16,6 +16,9 @@ from typing import Any
 
 from sgaplus.errors import DiskError
 
+ANY_NAME: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+"""Arguments of ``open`` for text with names of files, which need not be UTF-8."""
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -40,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], path: str | Path) -> None:
     """Write rows as CSV, all or nothing; the cell of a key that a row lacks stays empty."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="", **ANY_NAME) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -67,6 +70,11 @@ def write_tensors(content: Mapping[str, Any], path: str | Path) -> None:
     torch.save(content, packed)
     with room_for(path), replacing(path) as temporary:
         temporary.write_bytes(packed.getbuffer())
+
+
+def is_text(path: str | Path) -> bool:
+    """Whether a path is Unicode; names of files may be any bytes, of which Python makes half a surrogate pair each."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in str(path))
 
 
 def sha256(path: str | Path) -> str:

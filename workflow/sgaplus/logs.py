@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ REMEDIES = {
 """What to change in the configuration, by the error that it mends."""
 
 
+def show_any_name() -> None:
+    """Have the terminal show as an escape, such as \\xe9, whatever its encoding lacks of a file's name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
     """Send a script's messages and errors to the terminal and to the rule's log.
@@ -26,8 +34,12 @@ def logged(path: str | Path) -> Iterator[None]:
     An error that a user can mend ends the script with its sentence; any other leaves its traceback
     in the log too.
     """
+    show_any_name()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), logging.FileHandler(path, mode="w")]
+    handlers: list[logging.Handler] = [
+        logging.StreamHandler(sys.stderr),
+        logging.FileHandler(path, "w", "utf-8", errors="backslashreplace"),
+    ]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     try:

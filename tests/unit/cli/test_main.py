@@ -15,6 +15,8 @@ import torch
 from sgaplus import __version__
 from sgaplus.cli import main as command_line
 
+from tests.unit.making import png
+
 from .running import names, run
 
 REPOSITORY = Path(__file__).parents[3]
@@ -143,3 +145,18 @@ def test_a_missing_gpu_or_model_is_an_error_with_the_option_that_mends_it(photos
     )
     assert run(*command, "--steps", 0, "--model", tmp_path / "absent.pth") == 2
     assert capsys.readouterr().err == f"error: {tmp_path}/absent.pth: no such model file. Correct --model.\n"
+
+
+def test_a_file_name_that_the_terminal_lacks_stops_nothing(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    for each in (name, "plain.png"):
+        (tmp_path / each).write_bytes(png())
+    command = [sys.executable, "-m", "sgaplus", "compress", str(tmp_path), "-o", str(tmp_path / "out")]
+    command += ["--steps", "1", "--device", "cpu"]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert [line.split(" -> ")[0] for line in done.stdout.splitlines()] == [
+        f"{tmp_path}/caf\\udce9.png",
+        f"{tmp_path}/plain.png",
+    ]
+    assert names(tmp_path / "out") == [os.fsdecode(b"caf\xe9.sga"), "plain.sga"]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from sgaplus.data import pictures
-from sgaplus.data.index import read_index, write_index
+from sgaplus.data.index import digest_of, of_file, read_index, write_index
 from sgaplus.data.sources import Folder
-from tests.unit.making import pixels, refusal, save
+from tests.unit.making import pixels, png, refusal, save
 
 
 def test_a_link_keeps_its_own_name(tmp_path):
@@ -55,3 +57,19 @@ def test_a_file_that_was_removed_since_it_was_indexed_is_refused(tmp_path):
     message = refusal(image.read)
     assert str(path) in message
     assert "Restore it, or index the data set again" in message
+
+
+@pytest.mark.parametrize(("file", "name"), [(b"caf\xe9.png", "caf\\xe9"), ("日本.png".encode(), "日本")])
+def test_a_file_may_have_any_name(tmp_path, file, name):
+    """Names go into records, which are UTF-8; the path leads to the file."""
+    path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), file)))
+    try:
+        path.write_bytes(png())
+    except OSError:
+        pytest.skip("this file system wants names in UTF-8")
+    image = of_file(path)
+    assert image.name == name
+    digest_of([image])
+    write_index([image], tmp_path / "index.csv")
+    assert read_index(tmp_path / "index.csv") == [image]
+    assert image.read().shape == (8, 8, 3)

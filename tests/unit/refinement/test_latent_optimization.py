@@ -18,6 +18,10 @@ def test_images_of_one_job_draw_different_numbers():
     assert len({tuple(draw.tolist()) for draw in draws}) == 2
 
 
+def test_an_image_with_a_name_of_any_bytes_has_a_stream():
+    random_stream(0, "caf\udce9", torch.device("cpu"))
+
+
 def test_method_loss_without_relaxation_is_the_codecs_own(codec, picture):
     """With noise fixed at 0, uniform noise leaves the latents as they are."""
 

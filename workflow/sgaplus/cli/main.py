@@ -15,6 +15,7 @@ from typing import Any
 
 from sgaplus import __version__
 from sgaplus.errors import DeviceError, MissingModelError, SgaplusError, with_remedy
+from sgaplus.logs import show_any_name
 
 DEFAULT_LMBDA = 0.01
 """Target lambda if neither a lambda nor a rate or quality is asked for."""
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status."""
     # threads that spin while they wait would stop other processes; read when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    show_any_name()
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=_level(options), format="%(message)s")
     try:

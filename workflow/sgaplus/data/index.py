@@ -16,7 +16,7 @@ import numpy as np
 
 from sgaplus.data.pictures import decode, read
 from sgaplus.errors import ImageError
-from sgaplus.files import replacing, sha256
+from sgaplus.files import ANY_NAME, replacing, sha256
 
 INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height", "offset", "length")
 
@@ -73,7 +73,12 @@ class IndexedImage:
 def of_file(file: Path) -> IndexedImage:
     """The image of a whole file, as an index describes it; raises an ImageError if it can't be read."""
     height, width, _ = read(file).shape
-    return IndexedImage(file.stem, str(file), sha256(file), 0, 0, width, height)
+    return IndexedImage(name_of(file), str(file), sha256(file), 0, 0, width, height)
+
+
+def name_of(file: Path) -> str:
+    """The name of a file's image: the file's own without suffix, with bytes that are no UTF-8 written as \\xe9."""
+    return file.stem.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def first_duplicate(names: Sequence[str]) -> str | None:
@@ -92,7 +97,7 @@ def digest_of(images: Iterable[IndexedImage]) -> str:
 
 def write_index(images: Sequence[IndexedImage], path: str | Path) -> None:
     """Write an index as CSV, all or nothing."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="", **ANY_NAME) as file:
         writer = csv.writer(file)
         writer.writerow(INDEX_COLUMNS)
         writer.writerows([getattr(image, column) for column in INDEX_COLUMNS] for image in images)
@@ -104,7 +109,7 @@ def read_index(path: str | Path) -> list[IndexedImage]:
     Raises:
         ImageError: the file is no index.
     """
-    with open(path, newline="") as file:
+    with open(path, newline="", **ANY_NAME) as file:
         rows = csv.reader(file)
         if tuple(next(rows, ())) != INDEX_COLUMNS:
             raise ImageError(f"{path}: not an index of images. Delete it, and run again to make it anew.")

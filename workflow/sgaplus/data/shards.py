@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sgaplus.data.archives import BUFFER, reading, tar_members
-from sgaplus.data.index import IndexedImage, first_duplicate, write_index
+from sgaplus.data.index import IndexedImage, first_duplicate, name_of, write_index
 from sgaplus.data.pictures import SUFFIXES, decode
 from sgaplus.data.remote import RemoteFile, verify_hash, verify_length
 from sgaplus.errors import ImageError
@@ -137,7 +137,7 @@ def _examine(name: str, content: bytes) -> Examined:
     except ImageError as error:
         return name, content, error
     digest = hashlib.sha256(content).hexdigest()
-    return name, content, IndexedImage(Path(name).stem, "", digest, 0, 0, width, height, 0, len(content))
+    return name, content, IndexedImage(name_of(Path(name)), "", digest, 0, 0, width, height, 0, len(content))
 
 
 def _readable(examined: Iterable[Examined]) -> Iterator[tuple[str, bytes, IndexedImage]]:

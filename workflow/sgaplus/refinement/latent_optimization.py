@@ -104,5 +104,5 @@ def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator
 
 def random_stream(seed: int, name: str, device: torch.device) -> torch.Generator:
     """The random numbers of one image: they depend on the seed, its name and the kind of device alone."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little", signed=True))
