@@ -14,7 +14,6 @@ import torch
 
 from sgaplus import __version__
 from sgaplus.cli import main as command_line
-
 from tests.unit.making import png
 
 from .running import names, run
@@ -155,7 +154,7 @@ def test_a_file_name_that_the_terminal_lacks_stops_nothing(tmp_path):
     command += ["--steps", "1", "--device", "cpu"]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert [line.split(" -> ")[0] for line in done.stdout.splitlines()] == [
+    assert [line.split(" -> ")[0] for line in done.stdout.splitlines() if " -> " in line] == [
         f"{tmp_path}/caf\\udce9.png",
         f"{tmp_path}/plain.png",
     ]
