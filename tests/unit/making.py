@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageCms
 
 from sgaplus.data import manifest
 from sgaplus.data.sources import make
@@ -26,6 +26,14 @@ HEADER = 34
 
 PAYLOAD_AT, LATENTS_AT, CHECKSUM_AT = HEADER - 12, HEADER - 8, HEADER - 4
 """Offsets in a bitstream of its payload's length, and of the checksums of its latents and of the file."""
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:tiff="t" tiff:Orientation="6"></x:xmpmeta>'
+XMP_UPRIGHT = XMP.replace(b' tiff:Orientation="6"', b" ")
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SWAPPED = SRGB.replace(b"rXYZ", b"----", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"----", b"gXYZ", 1)
+"""A profile whose red is the green of sRGB and whose green is its red."""
 
 
 def write(path, *rows, columns=manifest.COLUMNS):
@@ -138,3 +146,12 @@ def repaired(data: bytes) -> bytes:
 
 def changed(data: bytes, at: int, new: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
+
+
+def exif(**more: int) -> bytes:
+    """EXIF with a maker and a date, and with tags like ``x0112=6``."""
+    made = Image.Exif()
+    made[0x010F], made[0x8769] = "Maker", {0x9003: "2020:01:01 00:00:00"}
+    for tag, value in more.items():
+        made[int(tag[1:], 16)] = value
+    return made.tobytes()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sgaplus import __version__
 from sgaplus.cli import commands, compression
 from sgaplus.cli import main as command_line
 from sgaplus.cli.compression import bundled, nearest
@@ -148,6 +150,36 @@ def test_info_says_what_is_inside_in_a_process_of_its_own(coded):
     assert f"{size:,} bytes, {8 * size / 6300:.4f} bits per pixel" in text
     assert "small_lmbda0.01.pth" in text
     assert f"{b'another!'.hex()}: not at hand" in text
+
+
+def test_info_says_how_a_bitstream_was_made(photos, coded, tmp_path, capsys):
+    command = ["compress", photos / "a.png", "-o", tmp_path / "a.sga", "--steps", 2, "--method", "sga"]
+    assert run(*command, "--lmbda", 0.02, "--seed", 7) == 0
+    capsys.readouterr()
+    assert run("info", tmp_path / "a.sga", coded / "a.sga") == 0
+    text = capsys.readouterr().out
+    assert f"  made by  sgaplus {__version__}, 2 steps of sga toward lambda 0.02, seed 7\n" in text
+    assert f"  made by  sgaplus {__version__}, not refined\n" in text
+    assert "  metadata none\n  format   version 2\n" in text
+    assert run(*command, "--strip", "--force") == 0
+    stripped = (tmp_path / "a.sga").stat().st_size
+    assert run(*command, "--force") == 0
+    assert 0 < (tmp_path / "a.sga").stat().st_size - stripped < 30
+    capsys.readouterr()
+    assert run("info", tmp_path / "a.sga", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["files"]
+    assert row["encoding"] == {"version": __version__, "lmbda": 0.01, "steps": 2, "seed": 0, "method": "sga"}
+
+
+def test_a_picture_that_is_changed_is_noted_once_and_refused_by_strict(photos, tmp_path, capsys):
+    Image.new("RGBA", (64, 64), (9, 9, 9, 9)).save(photos / "logo.png")
+    command = ["compress", photos, "-o", tmp_path / "coded", "--steps", 0]
+    assert run(*command, "--strict") == 1
+    said = capsys.readouterr().err
+    assert f"1 of 3 failed:\n  {photos / 'logo.png'}: transparent, laid over white. --strict refuses that.\n" in said
+    assert names(tmp_path / "coded") == ["a.sga", "b.sga"]
+    assert run(*command, "--force", "--target-bpp", 1, "--steps", 1) == 1
+    assert capsys.readouterr().err.count("logo.png: transparent, laid over white\n") == 1
 
 
 def test_evaluation_measures_every_image_and_their_mean(photos, coded, tmp_path, capsys):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaplus.codec import bitstream
-from sgaplus.codec.bitstream import HEADER, Coder, read, read_header, unrefined
+from sgaplus.codec.bitstream import HEADER, Coder, read, read_chunks, read_header, unrefined
 from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.codec.latents import Latents
@@ -128,6 +128,39 @@ def test_a_bitstream_of_version_1_decodes_to_the_same_bits_as_ever():
     latents = Latents(counted(torch.Size((3, 4, 4)), 16), counted(torch.Size((2, 1, 1)), 16))
     assert same(decoded, coder.round(latents))
     assert hashlib.sha256(pixels.tobytes()).hexdigest().startswith("df6d977151aa47602946519ce9c4253b")
+
+
+EXTRA = {"icc": bytes(500), "exif": bytes(range(200))}
+
+
+@pytest.fixture(scope="module")
+def with_chunks(coder, latents) -> bytes:
+    return coder.encode(latents, *SIZE, EXTRA)
+
+
+def test_chunks_change_no_pixel_and_their_absence_costs_nothing(coder, data, with_chunks):
+    assert read_chunks(with_chunks) == EXTRA
+    assert read_chunks(data) == read_chunks(base64.b64decode(VERSION_1)) == {}
+    assert (coder.decode(with_chunks)[0] == coder.decode(data)[0]).all()
+    assert with_chunks.endswith(data[HEADER.size :])
+    assert data[5] == 0
+
+
+@pytest.mark.parametrize("at", [5, 35, 36, 40, 48])
+def test_damaged_chunks_are_a_clear_error(coder, with_chunks, at, tmp_path):
+    path = tmp_path / "bad.sga"
+    path.write_bytes(repaired(changed(with_chunks, at, bytes([with_chunks[at] ^ 0x41]))))
+    refuse(coder, path, "damaged")
+
+
+@pytest.mark.parametrize("length", range(HEADER.size, HEADER.size + 210, 15))
+def test_a_file_that_ends_within_its_chunks_is_refused(coder, with_chunks, length):
+    with pytest.raises(BitstreamError, match="truncated"):
+        coder.decode(with_chunks[:length])
+    with pytest.raises(BitstreamError, match="damaged"):
+        coder.decode(repaired(with_chunks[:length]))
+    with pytest.raises(BitstreamError, match="bad: damaged"):
+        read_chunks(repaired(with_chunks[:length]), "bad")
 
 
 def test_a_bitstream_has_no_more_latents_than_the_image(codec, coder, picture):
@@ -295,9 +328,9 @@ def test_random_bytes_are_refused(coder, content, magic):
 
 @FUZZ
 @given(choices=st.data())
-def test_a_changed_bitstream_is_refused_even_with_the_right_checksum(coder, data, choices):
+def test_a_changed_bitstream_is_refused_even_with_the_right_checksum(coder, data, with_chunks, choices):
     """Never a crash, and never another image; 1 change in 2^32 would pass."""
-    content = bytearray(data)
+    content = bytearray(choices.draw(st.sampled_from([data, with_chunks])))
     for _ in range(choices.draw(st.integers(1, 4))):
         at = choices.draw(st.integers(0, len(content) - 1))
         cut = choices.draw(st.sampled_from([0, 1, 1, 1, 4, 40]))

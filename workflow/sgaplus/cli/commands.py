@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 
 from sgaplus import devices
@@ -20,9 +20,11 @@ from sgaplus.cli.main import DEFAULT_LMBDA
 from sgaplus.cli.outputs import BITSTREAM, Output
 from sgaplus.cli.work import Result, Work, duration_text
 from sgaplus.codec import bitstream
+from sgaplus.codec.chunks import Encoding
 from sgaplus.config import methods
-from sgaplus.data import pictures
-from sgaplus.errors import ConfigError, ImageError, SgaplusError, did_you_mean
+from sgaplus.data import photographs, pictures
+from sgaplus.data.photographs import Photograph
+from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, did_you_mean
 from sgaplus.files import size_text, write_csv
 from sgaplus.refinement.method import Method
 
@@ -71,15 +73,16 @@ def compress(options: argparse.Namespace) -> int:
     def do(photo: Input) -> Result:
         photo.check()
         path = output.path(photo)
-        pixels = photo.pixels()
-        result = compressed(photo.name, pixels)
+        picture = photo.photograph(options.strip)
+        _tell(work, photo, picture.changes, options.strict)
+        result = compressed(photo.name, picture)
         outputs.write(path, result.data)
         how = f"lambda {result.lmbda:.3g}" if options.steps else "not refined"
         text = (
             f"{photo} -> {outputs.named(path)}: {size_text(len(result.data))}, {result.bpp:.3f} bpp, "
             f"{result.psnr:.2f} dB ({result.model.path.stem}, {how})"
         )
-        return Result(text, _values(photo, path, pixels, result, options))
+        return Result(text, _values(photo, path, picture, result, options))
 
     work.each(do)
     work.show(_summary(work.results))
@@ -95,14 +98,28 @@ def _megapixels(photo: Input) -> float:
     return width * height / 1e6
 
 
+def _tell(work: Work, file: Input, changes: Sequence[str], strict: bool = False) -> None:
+    """Say what was done to a picture.
+
+    Raises:
+        SgaplusError: something was, and nothing may be.
+    """
+    text = "; ".join(changes)
+    if text and strict:
+        raise SgaplusError(f"{file}: {text}. --strict refuses that.")
+    if text:
+        work.note(f"{file}: {text}")
+
+
 def _values(
-    photo: Input, path: Path, pixels: np.ndarray, result: Compressed, options: argparse.Namespace
+    photo: Input, path: Path, picture: Photograph, result: Compressed, options: argparse.Namespace
 ) -> dict[str, Any]:
+    height, width, _ = picture.pixels.shape
     return {
         "photo": str(photo),
         "bitstream": outputs.named(path),
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
+        "width": width,
+        "height": height,
         "bytes": len(result.data),
         "bpp": result.bpp,
         "psnr": result.psnr,
@@ -111,6 +128,8 @@ def _values(
         "method": options.method if options.steps else None,
         "steps": options.steps,
         "seed": options.seed,
+        "metadata": list(picture.metadata),
+        "changes": list(picture.changes),
     }
 
 
@@ -128,17 +147,17 @@ def _summary(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _compressor(
     options: argparse.Namespace, target: Target | None, settings: Settings
-) -> Callable[[str, np.ndarray], Compressed]:
-    """A function that compresses one photograph, by its name and pixels, as the options say."""
+) -> Callable[[str, Photograph], Compressed]:
+    """A function that compresses one photograph, by its name and content, as the options say."""
     if options.steps and options.model and not (target or options.lmbda):
         raise ConfigError("--model: what to refine toward? Add --lmbda, for example the model's own, or a target.")
     models = _models(options.model)
     if target:
-        return lambda name, pixels: compression.compress_to(name, pixels, models, target, settings)
+        return lambda name, photo: compression.compress_to(name, photo.pixels, models, target, settings, photo.metadata)
     lmbda = options.lmbda or DEFAULT_LMBDA
     model = compression.nearest(models, lmbda)
     model.check_coding()  # an error of the command, not of every photograph
-    return lambda name, pixels: compression.compress(name, pixels, model, lmbda, settings)
+    return lambda name, photo: compression.compress(name, photo.pixels, model, lmbda, settings, photo.metadata)
 
 
 def _target(options: argparse.Namespace) -> Target | None:
@@ -157,7 +176,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise ConfigError(f"--method: there is no {options.method!r}.{did_you_mean(options.method, entries)}")
     steps = {"steps": options.steps} if options.steps else {}
     method = Method.from_settings(entries[options.method] | steps)
-    return Settings(method, options.steps, options.seed, _device(options.device))
+    name = "" if options.strip else options.method
+    return Settings(method, options.steps, options.seed, _device(options.device), name)
 
 
 def _device(name: str) -> torch.device:
@@ -196,7 +216,12 @@ def decompress(options: argparse.Namespace) -> int:
         data = file.bitstream()
         model = compression.that_decodes(models, bitstream.read_header(data, str(file)), str(file))
         pixels, _ = model.coder.decode(data, str(file))
-        outputs.write_picture(path, pixels, output.suffix)
+        metadata = bitstream.read_chunks(data, str(file))
+        metadata.pop("encoding", None)
+        if options.strip:
+            pixels = photographs.to_srgb(pixels, metadata["icc"]) if "icc" in metadata else pixels
+            metadata = {}
+        _tell(work, file, outputs.write_picture(path, pixels, metadata, output.suffix))
         return Result(f"{file} -> {outputs.named(path)}: {pixels.shape[1]}x{pixels.shape[0]} pixels", {})
 
     work.each(do)
@@ -204,37 +229,65 @@ def decompress(options: argparse.Namespace) -> int:
 
 
 def info(options: argparse.Namespace) -> int:
-    """Print the image size, the file size and the model of bitstreams."""
+    """Print what bitstreams hold: the image's size, the model, how they were made, metadata."""
     models = _models(options.model)
     work = Work(options, inputs.find(options.files, {BITSTREAM}, options.recursive))
 
     def do(file: Input) -> Result:
-        header = bitstream.read_header(file.bitstream(), str(file))
-        try:
-            model = str(compression.that_decodes(models, header, str(file)).path)
-        except SgaplusError:
-            model = None
-        text = "\n".join(
-            (
-                f"{file}",
-                f"  image  {header.width}x{header.height} pixels",
-                f"  size   {header.size:,} bytes, {header.bpp:.4f} bits per pixel",
-                f"  model  {header.model.hex()}: {model or 'not at hand'}",
-            )
-        )
-        values = {
-            "file": str(file),
-            "width": header.width,
-            "height": header.height,
-            "bytes": header.size,
-            "bpp": header.bpp,
-            "model": header.model.hex(),
-            "model_file": model,
-        }
-        return Result(text, values)
+        values = _held(file, models)
+        lines = [f"  {name:<8} {text}" for name, text in _held_texts(values).items()]
+        return Result("\n".join([str(file), *lines]), values)
 
     work.each(do)
     return work.end()
+
+
+def _held(file: Input, models: Sequence[Model]) -> dict[str, Any]:
+    """What a bitstream holds, for a program."""
+    data, label = file.bitstream(), str(file)
+    header, held = bitstream.read_header(data, label), bitstream.read_chunks(data, label)
+    try:
+        model = str(compression.that_decodes(models, header, label).path)
+    except SgaplusError:
+        model = None
+    try:
+        encoding = Encoding.unpack(held.pop("encoding")) if "encoding" in held else None
+    except BitstreamError as error:
+        raise bitstream.damaged(label, error) from error
+    return {
+        "file": label,
+        "format": header.version,
+        "width": header.width,
+        "height": header.height,
+        "bytes": header.size,
+        "bpp": header.bpp,
+        "model": header.model.hex(),
+        "model_file": model,
+        "encoding": encoding and asdict(encoding),
+        "metadata": {name: len(content) for name, content in held.items()},
+        "colours": photographs.profile_name(held["icc"]) if "icc" in held else "sRGB",
+    }
+
+
+def _held_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """The same for reading."""
+    encoding, metadata = values["encoding"], values["metadata"]
+    made = "not known"
+    if encoding:
+        made = f"sgaplus {encoding['version']}, not refined"
+    if encoding and encoding["steps"]:
+        made = (
+            f"sgaplus {encoding['version']}, {encoding['steps']} steps of {encoding['method']} toward lambda "
+            f"{encoding['lmbda']:g}, seed {encoding['seed']}"
+        )
+    return {
+        "image": f"{values['width']}x{values['height']} pixels, colours of {values['colours']}",
+        "size": f"{values['bytes']:,} bytes, {values['bpp']:.4f} bits per pixel",
+        "model": f"{values['model']}: {values['model_file'] or 'not at hand'}",
+        "made by": made,
+        "metadata": ", ".join(f"{name} ({size_text(size)})" for name, size in metadata.items()) or "none",
+        "format": f"version {values['format']}",
+    }
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -264,9 +317,9 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def _measured(photo: Input, path: Path, models: Sequence[Model]) -> dict[str, Any]:
     """The values of :data:`COLUMNS` for one photograph and its bitstream."""
-    pixels = photo.pixels()
     data = bitstream.read(path)
     header = bitstream.read_header(data, path)
+    pixels = photo.photograph(strip="icc" not in bitstream.read_chunks(data, path)).pixels
     if pixels.shape[:2] != (header.height, header.width):
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise SgaplusError(f"{path}: is {header.width}x{header.height} pixels, and {photo} {size}. Encode it again.")

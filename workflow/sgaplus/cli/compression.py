@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 import torch
 
+from sgaplus import __version__
 from sgaplus.codec.bitstream import Coder, Header
+from sgaplus.codec.chunks import Encoding
 from sgaplus.codec.frozen import Codec, Measurement, as_tensor
 from sgaplus.codec.latents import Latents, no_rounding
 from sgaplus.errors import BitstreamError, SgaplusError
@@ -136,12 +139,21 @@ class Settings:
         steps: Steps of refinement; 0 is the plain codec.
         seed: Seed of the random streams.
         device: The device of the refinement. Coding is always on the CPU.
+        name: Name of the method; the bitstream says how it was made, unless this is empty.
     """
 
     method: Method
     steps: int
     seed: int
     device: torch.device
+    name: str = ""
+
+    def encoding(self, lmbda: float) -> dict[str, bytes]:
+        """The bitstream's chunk about its making."""
+        if not self.name:
+            return {}
+        refined = (lmbda, self.steps, self.seed, self.name) if self.steps else (None, 0, 0, "-")
+        return {"encoding": Encoding(__version__, *refined).pack()}
 
 
 @dataclass(frozen=True)
@@ -248,7 +260,14 @@ class Psnr(Target):
         return f"{scaled:.2f} dB"
 
 
-def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings: Settings) -> Compressed:
+def compress(
+    name: str,
+    pixels: np.ndarray,
+    model: Model,
+    lmbda: float,
+    settings: Settings,
+    metadata: Mapping[str, bytes] = MappingProxyType({}),
+) -> Compressed:
     """A photograph's bitstream.
 
     Args:
@@ -257,6 +276,7 @@ def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
         model: The model to use.
         lmbda: Target lambda.
         settings: Method, steps, seed and device of the refinement.
+        metadata: Chunks of the bitstream: ``icc``, ``exif``, ``xmp``.
 
     Raises:
         SgaplusError: the refinement fails, or its latents can't be coded.
@@ -266,7 +286,7 @@ def compress(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
     else:
         latents = model.codec_on(settings.device).latents_of(as_tensor(pixels), STRIP)
     height, width, _ = pixels.shape
-    data = model.coder.encode(latents, width, height)
+    data = model.coder.encode(latents, width, height, {**settings.encoding(lmbda), **metadata})
     decoded, _ = model.coder.decode(data, name)
     return Compressed(data, model, lmbda, 8 * len(data) / (width * height), psnr_of(pixels, decoded))
 
@@ -297,7 +317,12 @@ def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:
 
 
 def compress_to(
-    name: str, pixels: np.ndarray, models: Sequence[Model], target: Target, settings: Settings
+    name: str,
+    pixels: np.ndarray,
+    models: Sequence[Model],
+    target: Target,
+    settings: Settings,
+    metadata: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Compressed:
     """A photograph's bitstream at a target rate or quality.
 
@@ -310,7 +335,7 @@ def compress_to(
     for model, own in _candidates(pixels, models, target, settings.device):
 
         def attempt(log_lmbda: float, model: Model = model) -> Compressed:
-            return compress(name, pixels, model, math.exp(log_lmbda), settings)
+            return compress(name, pixels, model, math.exp(log_lmbda), settings, metadata)
 
         found = search(attempt, target, math.log(model.lmbda or math.sqrt(SMALLEST_LMBDA * LARGEST_LMBDA)), own)
         if closest is None or _distance(found, target) < _distance(closest, target):

@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from sgaplus.codec import bitstream
-from sgaplus.data import pictures
+from sgaplus.data import photographs
+from sgaplus.data.photographs import Photograph
 from sgaplus.errors import SgaplusError
 
 STANDARD = Path("-")
@@ -53,12 +52,12 @@ class Input:
         if self.problem:
             raise SgaplusError(f"{self}: {self.problem}")
 
-    def pixels(self) -> np.ndarray:
-        """The picture that the file is, as by ``pictures.read``."""
+    def photograph(self, strip: bool) -> Photograph:
+        """The photograph that the file is, as by ``photographs.read``."""
         self.check()
         if self.path == STANDARD:
-            return pictures.decode(sys.stdin.buffer.read(), str(self))
-        return pictures.read(self.path)
+            return photographs.decode(sys.stdin.buffer.read(), str(self), strip)
+        return photographs.read(self.path, strip)
 
     def bitstream(self) -> bytes:
         """The bitstream that the file is, as by ``bitstream.read``."""

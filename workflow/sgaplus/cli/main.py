@@ -130,6 +130,8 @@ def _add_compress(commands: Any) -> None:
     add("--steps", type=_count, default=500, help="steps of refinement; 0 is the plain codec (%(default)s)")
     add("--seed", type=_whole, default=0, help="seed of the random numbers (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (%(default)s)")
+    add("--strip", action="store_true", help="keep no metadata: colours become sRGB, EXIF and XMP are left out")
+    add("--strict", action="store_true", help="refuse a picture that 8-bit RGB does not hold: alpha, 16 bits, ...")
     _add_common(parser)
 
 
@@ -141,6 +143,8 @@ def _add_decompress(commands: Any) -> None:
     formats = ("png", "ppm", "webp", "tif", "tiff")
     format_help = "format of files in a folder, and on standard output (png)"
     parser.add_argument("--format", choices=formats, help=format_help)
+    strip = "write no metadata: colours become sRGB, EXIF and XMP are left out"
+    parser.add_argument("--strip", action="store_true", help=strip)
     _add_common(parser, json=False)
 
 

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sgaplus.cli.inputs import STANDARD, Input
-from sgaplus.data import pictures
+from sgaplus.data import photographs, pictures
 from sgaplus.errors import ConfigError, SgaplusError
 from sgaplus.files import replacing
 
 BITSTREAM = ".sga"
 
+XMP_TAG = 700
+"""Tag of XMP in TIFF files."""
+
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".ppm": ("PPM", {}),
     ".webp": ("WEBP", {"lossless": True}),
-    ".tif": ("TIFF", {"compression": "tiff_deflate"}),
-    ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
+    ".tif": ("TIFF", {}),  # compressed, Pillow writes no EXIF
+    ".tiff": ("TIFF", {}),
 }
 """Formats of decoded pictures by the suffix of their file: Pillow's name, and its options. All are lossless."""
 
@@ -91,19 +95,61 @@ def write(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def write_picture(path: Path, pixels: np.ndarray, suffix: str) -> None:
-    """Write a picture, uint8 (height, width, 3), as :func:`write` does, in the format of a suffix.
+def write_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, bytes], suffix: str) -> list[str]:
+    """Write a picture as :func:`write` does, in the format of a suffix.
+
+    Args:
+        path: The file, or :data:`STANDARD`.
+        pixels: uint8 (height, width, 3).
+        metadata: ``icc``, ``exif`` and ``xmp``, as far as there are any.
+        suffix: A key of :data:`FORMATS`.
+
+    Returns:
+        What the format could not hold, in a few words each.
 
     Raises:
-        SgaplusError: the format holds no picture of this size.
+        SgaplusError: the format holds no picture of this size, or the colour profile is broken.
     """
     height, width, _ = pixels.shape
     if suffix == ".webp" and max(height, width) > LARGEST_WEBP:
         raise SgaplusError(f"{width}x{height} pixels are too many for WebP, whose sides end at {LARGEST_WEBP}.")
     name, options = FORMATS[suffix]
+    left_out = []
+    if name == "PPM" and metadata:
+        left_out = [f"{', '.join(metadata)} left out, which no PPM file holds"]
+        if "icc" in metadata:
+            pixels, left_out = photographs.to_srgb(pixels, metadata["icc"]), ["colours turned to sRGB", *left_out]
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, format=name, **options)
+    Image.fromarray(pixels).save(packed, format=name, **options, **_in_file(metadata, name))
     write(path, packed.getvalue())
+    return left_out
+
+
+def _in_file(metadata: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    """Metadata as Pillow's options for a format."""
+    icc, exif, xmp = (metadata.get(kind) for kind in ("icc", "exif", "xmp"))
+    found: dict[str, Any] = {"icc_profile": icc} if icc else {}
+    if name == "TIFF":
+        return found | {"exif": _tiff_directory(exif or b"", xmp)}
+    found |= {"exif": exif} if exif else {}
+    if xmp and name == "PNG":
+        found["pnginfo"] = PngInfo()
+        found["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+    elif xmp:
+        found["xmp"] = xmp
+    return found
+
+
+def _tiff_directory(exif: bytes, xmp: bytes | None) -> Image.Exif:
+    """The tags of a TIFF file that describe the photograph."""
+    made = Image.Exif()
+    if exif:
+        found = Image.Exif()
+        found.load(exif)
+        made.load(photographs.described(found))  # from bytes, because Pillow copies no directories otherwise
+    if xmp:
+        made[XMP_TAG] = xmp
+    return made
 
 
 def _either(names: Iterable[str]) -> str:

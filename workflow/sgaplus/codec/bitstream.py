@@ -9,17 +9,18 @@ from __future__ import annotations
 import copy
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sgaplus.codec import entropy_coding
+from sgaplus.codec import chunks, entropy_coding
 from sgaplus.codec.frozen import Codec, as_tensor, padded_size
 from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.codec.latents import Latents, cropped
@@ -32,8 +33,11 @@ VERSION = 2
 STRIDES = {1: 64, VERSION: Hyperprior.stride}
 """Pixels by version: the image is padded to their multiples. Version 1 is read, and no longer written."""
 
-SECOND_BYTES = {1: STRIDES[1], VERSION: 0}
-"""The byte after the version, by version: the stride, then flags, of which there are none yet."""
+HAS_CHUNKS = 1
+"""A flag: chunks lie between the header and the blocks."""
+
+SECOND_BYTES = {1: {STRIDES[1]}, VERSION: {0, HAS_CHUNKS}}
+"""Values of the byte after the version, by version: the stride, then flags."""
 
 HEADER = struct.Struct("<4sBBII8sIII")
 """Magic, version, flags, width, height, model, payload's bytes, checksum of latents, checksum of the file."""
@@ -54,6 +58,7 @@ class Header:
 
     Attributes:
         version: Version of the format.
+        flags: :data:`HAS_CHUNKS` or 0; in version 1 the stride.
         width, height: Pixels of the image.
         model: Identity of the model that decodes it, 8 bytes (``hyperprior.identity``).
         payload: Number of bytes after the header.
@@ -61,6 +66,7 @@ class Header:
     """
 
     version: int
+    flags: int
     width: int
     height: int
     model: bytes
@@ -78,6 +84,11 @@ class Header:
         return 8 * self.size / (self.width * self.height)
 
     @property
+    def has_chunks(self) -> bool:
+        """Whether there are chunks."""
+        return self.version >= VERSION and bool(self.flags & HAS_CHUNKS)
+
+    @property
     def stride(self) -> int:
         """Pixels: width and height are padded to multiples of it."""
         return STRIDES[self.version]
@@ -85,7 +96,7 @@ class Header:
     def pack(self) -> bytes:
         """The header without its last field, the checksum."""
         size = self.width, self.height
-        fields = MAGIC, self.version, SECOND_BYTES[self.version], *size, self.model, self.payload, self.latents, 0
+        fields = MAGIC, self.version, self.flags, *size, self.model, self.payload, self.latents, 0
         return HEADER.pack(*fields)[: -CHECKSUM.size]
 
 
@@ -123,12 +134,15 @@ class Coder:
         rounded, _, _ = self._round(latents)
         return rounded
 
-    def encode(self, latents: Latents, width: int, height: int) -> bytes:
+    def encode(
+        self, latents: Latents, width: int, height: int, extra: Mapping[str, bytes] = MappingProxyType({})
+    ) -> bytes:
         """The bitstream of an image's latents, rounded on the way as by :meth:`round`.
 
         Args:
             latents: As for :meth:`round`.
             width, height: Pixels of the image.
+            extra: Chunks by their names in ``chunks.KINDS``.
 
         Raises:
             BitstreamError: the latents are not finite, too large, or not of an image of this size.
@@ -144,8 +158,10 @@ class Coder:
             *entropy_coding.encode(symbols.z, self._channel_indexes(symbols.z.shape), self.tables),
             *entropy_coding.encode(symbols.y, indexes, self.tables),
         ]
-        payload = b"".join(LENGTH.pack(len(block)) + block for block in blocks)
-        head = Header(VERSION, width, height, self.identity, len(payload), _checksum(rounded)).pack()
+        payload = chunks.pack(extra) + b"".join(LENGTH.pack(len(block)) + block for block in blocks)
+        head = Header(
+            VERSION, HAS_CHUNKS if extra else 0, width, height, self.identity, len(payload), _checksum(rounded)
+        ).pack()
         return head + CHECKSUM.pack(crc32(payload, crc32(head))) + payload
 
     def decode(self, data: bytes, label: str | Path = "bitstream") -> tuple[np.ndarray, Latents]:
@@ -176,7 +192,7 @@ class Coder:
         try:
             latents = self._decode(header, data)
         except BitstreamError as error:
-            raise BitstreamError(f"{label}: damaged ({str(error).rstrip('.')}). Encode the image again.") from error
+            raise damaged(label, error) from error
         if _checksum(latents) != header.latents:
             raise BitstreamError(
                 f"{label}: what is decoded is not what was encoded, although the file is whole. Either its encoder or "
@@ -203,7 +219,8 @@ class Coder:
 
     def _decode(self, header: Header, data: bytes) -> Latents:
         shape_y, shape_z = self._shapes(header.width, header.height, header.stride)
-        blocks = list(_blocks(memoryview(data)[HEADER.size :]))
+        payload = memoryview(data)[HEADER.size :]
+        blocks = list(_blocks(payload[chunks.unpack(payload)[1] :] if header.has_chunks else payload))
         first_y = -(-prod(shape_z) // entropy_coding.BLOCK)
         if len(blocks) != first_y + -(
             -prod(shape_y) // entropy_coding.BLOCK
@@ -302,9 +319,32 @@ def _parse(data: bytes, label: str | Path) -> Header:
             f"{label}: truncated after {len(data)} bytes, within its header. Get the whole file, or encode it again."
         )
     _, version, second, *fields, _ = HEADER.unpack_from(data)
-    if SECOND_BYTES.get(version) != second:
+    if second not in SECOND_BYTES.get(version, ()):
         raise BitstreamError(f"{label}: damaged (version {version}, then {second}). Get it again.")
-    return Header(version, *fields)
+    return Header(version, second, *fields)
+
+
+def read_chunks(data: bytes, label: str | Path = "bitstream") -> dict[str, bytes]:
+    """The chunks of a whole bitstream, by their names in ``chunks.KINDS``.
+
+    Args:
+        data: The bitstream.
+        label: The bitstream's name in errors.
+
+    Raises:
+        BitstreamError: as for :func:`read_header`, or the chunks are damaged.
+    """
+    if not read_header(data, label).has_chunks:
+        return {}
+    try:
+        return chunks.unpack(memoryview(data)[HEADER.size :])[0]
+    except BitstreamError as error:
+        raise damaged(label, error) from error
+
+
+def damaged(label: str | Path, error: BitstreamError) -> BitstreamError:
+    """An error about a part of a bitstream, as one about the bitstream."""
+    return BitstreamError(f"{label}: damaged ({str(error).rstrip('.')}). Encode the image again.")
 
 
 def _blocks(payload: memoryview) -> Iterator[bytes]:
