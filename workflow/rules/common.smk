@@ -26,7 +26,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     MANIFEST = manifest.read()
-    config = references.validated(config)
+    given = config
+    config = references.validated(given)
     SOURCES = data_sets.sources(config["datasets"], MANIFEST)
     run_files = RunFiles(config, SOURCES)
 except SgaplusError as error:

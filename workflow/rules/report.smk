@@ -29,7 +29,7 @@ rule describe_run:
     resources:
         mem_mb=500,
     params:
-        config=config,
+        config=references.with_nulls(config, given),
     message:
         "Saving the effective configuration, and what made the run"
     script:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
+from snakemake.utils import update_config
 
 from sgaplus.config import plan
-from sgaplus.config.references import validated
+from sgaplus.config.references import validated, with_nulls
 
 from .configurations import CLAIM, PROBABILITIES, SMALL, overlaid, refusal, small, swept, without
 
@@ -403,3 +406,12 @@ def test_a_method_has_the_parameters_that_its_settings_name(settings, a):
 def test_searched_parameters_and_the_choice_of_them_go_together(key):
     value = {"searched": {"a": 4}, "settings": "searched"}[key]
     assert refusal(small(**{f"methods.ssl.{key}": value})).startswith("methods.ssl: ")
+
+
+@pytest.mark.parametrize("place", ["experiments.table", "claims.c"])
+def test_what_is_left_out_stays_so_when_the_configuration_is_laid_over_the_same_one_again(place):
+    claim = CLAIM | {"check": "lower_loss", "method": "ssl", "than": ["sga"]}
+    whole, given = small(claims={"c": claim}), small(**{"claims": {"c": claim}, place: None})
+    again = copy.deepcopy(whole)
+    update_config(again, with_nulls(validated(given), given))
+    assert validated(again) == validated(given)

@@ -55,6 +55,19 @@ def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def with_nulls(checked: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked configuration as a file to lay over the same one again: with null for what was left out of it.
+
+    Args:
+        checked: What :func:`validated` made of ``given``.
+        given: The configuration as Snakemake read it.
+    """
+    left_out = {
+        section: {name: None for name, entry in given.get(section, {}).items() if entry is None} for section in ASKED
+    }
+    return {**checked, **{section: checked[section] | names for section, names in left_out.items()}}
+
+
 def _check_references(config: Mapping[str, Any]) -> None:
     """Every name that refers to another entry exists, and every experiment is complete."""
     for name, dataset in config["datasets"].items():
