@@ -128,7 +128,7 @@ def again(finished, snakemake):
 
 def test_a_changed_method_refines_again_alone(again, snakemake):
     before = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
-    write_config(again, {"run": "again", "methods": TINY["methods"] | {"ste": {"lr": 2.0e-4}}}, "again.yaml")
+    write_config(again, {"run": "again", "methods": TINY["methods"] | {"ste": {"lr": 2.0e-2}}}, "again.yaml")
     printed = snakemake(again, *FIGURE_2).stdout
     after = records.read([again / FIGURE_2[0]]).set_index(KEYS)["true_loss"].sort_index()
     refined = set(re.findall(r"^low (.*): +\d+%", printed.replace("\r", "\n"), re.MULTILINE))
