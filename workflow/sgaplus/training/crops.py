@@ -16,10 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.errors import TrainingError
-
-STRIDE = 16
-"""Pixels per latent."""
 
 PREFETCH = 4
 """Batches that each worker process prepares ahead."""
@@ -94,7 +92,7 @@ class Crops(Dataset[Tensor]):
     def plan(self, step: int) -> list[Crop]:
         """All crops of a step."""
         random = np.random.default_rng([self.seed, step])
-        side = self.side - (STRIDE * int(random.integers(4)) if self.vary else 0)
+        side = self.side - (Hyperprior.stride * int(random.integers(Hyperprior.hyper_stride)) if self.vary else 0)
         chosen = np.repeat(
             random.integers(len(self.pictures), size=self.batch_size // self.per_picture), self.per_picture
         )
