@@ -68,6 +68,13 @@ class Batch:
         return cls(x, pixels, mask)
 
 
+def _pixel_rows(x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+    """Images and their mask in the pixels of latent rows start to stop; ``y`` holds all rows."""
+    scale = x.shape[2] // y.shape[2]
+    rows = slice(start * scale, stop * scale)
+    return x[:, :, rows], None if mask is None else mask[:, :, rows]
+
+
 @dataclass
 class Measurement:
     """Rate and distortion of hard-rounded latents, per image: float32 tensors of shape (B,).
@@ -241,10 +248,8 @@ class Codec:
 
     def _total(self, synthesis: Transform, x: Tensor, mask: Tensor | None, y: Tensor, start: int, stop: int) -> Tensor:
         """The distortion measure's total over the pixels of latent rows start to stop, (B,)."""
-        scale = x.shape[2] // y.shape[2]
-        rows = slice(start * scale, stop * scale)
-        mask = None if mask is None else mask[:, :, rows]
-        return self.distortion_measure.total(self._rows(synthesis, y, start, stop), x[:, :, rows], mask)
+        x_hat = self._rows(synthesis, y, start, stop)
+        return self.distortion_measure.total(x_hat, *_pixel_rows(x, mask, y, start, stop))
 
     def reference(self, y: Tensor) -> Tensor:
         """Latents (B, M, H/16, W/16) as a reference: see ``FastSynthesis.reference``."""
@@ -275,9 +280,7 @@ class Codec:
     def _total_clamped_and_not(self, batch: Batch, y: Tensor, start: int, stop: int) -> Tensor:
         """The distortion measure's total over latent rows start to stop, clamped to [0, 1] and not, (2, B)."""
         x_hat = self._rows(self.synthesise, y, start, stop)
-        scale = batch.x.shape[2] // y.shape[2]
-        rows = slice(start * scale, stop * scale)
-        x, mask = batch.x[:, :, rows], None if batch.mask is None else batch.mask[:, :, rows]
+        x, mask = _pixel_rows(batch.x, batch.mask, y, start, stop)
         return torch.stack([self.distortion_measure.total(one, x, mask) for one in (x_hat.clamp(0, 1), x_hat)])
 
     def _rows(self, synthesis: Transform, y: Tensor, start: int, stop: int) -> Tensor:
