@@ -8,8 +8,8 @@ import pandas as pd
 from sgaplus.analysis.excess_loss import excess, seconds
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.intervals import Estimate
-from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve, estimate
-from sgaplus.analysis.selection import at_step, measured, with_rate
+from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve_after, estimate
+from sgaplus.analysis.selection import at_step, measured
 
 
 def saves_bits(experiment: Experiment) -> bool:
@@ -56,13 +56,13 @@ def saving(
         steps: Step count, of both where two methods are compared.
         against: Another method; None for the base model.
     """
-    of = [records["method"] == method, records["method"] == (against or method)]
     if not saves_bits(experiment):
-        own, other = at_step(records[of[0]], steps), at_step(records[of[1]], steps if against else 0)
+        own = at_step(records[records["method"] == method], steps)
+        other = at_step(records[records["method"] == (against or method)], steps if against else 0)
         more = excess(own, other)[""]
         return Estimate(-more.value, -more.high, -more.low)
     bitrate = experiment.bitrate
-    test = curve(with_rate(at_step(records[of[0]], steps), bitrate))
-    anchor = curve(with_rate(at_step(records[of[1]], steps), bitrate)) if against else base_curve(records, bitrate)
+    test = curve_after(records, method, steps, bitrate)
+    anchor = curve_after(records, against, steps, bitrate) if against else base_curve(records, bitrate)
     rate = estimate(bd_rate, anchor, test)
     return Estimate(-rate.value, -rate.high, -rate.low)

@@ -36,9 +36,9 @@ def base_curve(records: pd.DataFrame, bitrate: str = "estimated") -> np.ndarray:
     return curve(with_rate(base_model(records), bitrate), POINT[:2])
 
 
-def curve_after(records: pd.DataFrame, method: str, step: int) -> np.ndarray:
+def curve_after(records: pd.DataFrame, method: str, step: int, bitrate: str = "estimated") -> np.ndarray:
     """The curve of a method after some steps, with a point per model and target, (points, images, 2)."""
-    return curve(at_step(records[records["method"] == method], step))
+    return curve(with_rate(at_step(records[records["method"] == method], step), bitrate))
 
 
 def bd_rate(anchor: np.ndarray, test: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sgaplus.analysis import covering, published
 from sgaplus.analysis.intervals import Estimate
-from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, estimate, points
+from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, curve_after, estimate, points
 from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results
@@ -33,7 +33,11 @@ def bd(results: Results) -> Table:
         rows[BASE, ""] = _bd({published.BASE: known[published.BASE]}, base)
     have = measured(results.records, experiment)
     for steps in sorted(experiment.steps):
-        tests = {method: _tested(results, method, steps) for method, count in have if count == steps}
+        tests = {
+            method: curve_after(results.records, method, steps, experiment.bitrate)
+            for method, count in have
+            if count == steps
+        }
         for method, test in tests.items():
             anchors = {BASE: base}
             if method != against:
@@ -78,12 +82,6 @@ def cover(results: Results) -> Table:
     low, high = (pd.DataFrame({"Gain (dB)": end}, values.index) for end in ends)
     decimals = {name: 2 for name in map(str, values) if "dB" in name}
     return Table(values, low, high, base.shape[1], decimals=decimals, notes=(_choice(label, chosen),))
-
-
-def _tested(results: Results, method: str, steps: int) -> np.ndarray:
-    """The curve of a method after a step count."""
-    rows = at_step(results.records[results.records["method"] == method], steps)
-    return curve(with_rate(rows, results.experiment.bitrate))
 
 
 def _bd(anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
