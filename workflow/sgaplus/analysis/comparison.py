@@ -31,7 +31,7 @@ def refined_at_its_rate(records: pd.DataFrame, experiment: Experiment, method: s
     """
     own = records[(records["image"] == experiment.image) & (records["method"] == method)]
     others = at_step(own[own["model"] != base["model"]], experiment.last_step)
-    affordable = others[others["bpp"] <= (1 + SAME_RATE) * base["bpp"]]
+    affordable = others[others["bpp"] <= _most_bits(base)]
     if affordable.empty:
         return others.sort_values("bpp").iloc[0]
     return affordable.sort_values("psnr").iloc[-1]
@@ -39,7 +39,12 @@ def refined_at_its_rate(records: pd.DataFrame, experiment: Experiment, method: s
 
 def same_rate(base: pd.Series, refined: pd.Series) -> bool:
     """Whether a refined image needs no more bits than the base model's."""
-    return bool(refined["bpp"] <= (1 + SAME_RATE) * base["bpp"])
+    return bool(refined["bpp"] <= _most_bits(base))
+
+
+def _most_bits(base: pd.Series) -> float:
+    """The highest rate that is called the base model's, in bits per pixel."""
+    return (1 + SAME_RATE) * base["bpp"]
 
 
 def named(members: Sequence[IndexedImage], name: str) -> IndexedImage:

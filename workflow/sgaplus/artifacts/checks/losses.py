@@ -64,7 +64,7 @@ def overestimates(results: Results, claim: Claim) -> list[Comparison]:
 def diverges(results: Results, claim: Claim) -> list[Comparison]:
     """The true loss of `method` is higher after the most steps than after `steps`."""
     early, late = claim.step(results.experiment), results.experiment.last_step
-    losses = _losses(results, [claim.method], [early, late])
+    losses = _losses(results.records, [claim.method], [early, late])
     name = f"{results.labels[claim.method]} after {late} steps − after {early}"
     return [Comparison(name, of_mean(losses[:, 0, 1] - losses[:, 0, 0]), below=math.inf, above=0)]
 
@@ -73,7 +73,7 @@ def diverges(results: Results, claim: Claim) -> list[Comparison]:
 def converges_sooner(results: Results, claim: Claim) -> list[Comparison]:
     """After `steps` the true loss of `method` has more of its whole gain than that of each of `than`."""
     early = claim.step(results.experiment)
-    losses = _losses(results, [claim.method, *claim.than], [0, early, results.experiment.last_step])
+    losses = _losses(results.records, [claim.method, *claim.than], [0, early, results.experiment.last_step])
     return [
         Comparison(
             f"share of its gain that {results.labels[claim.method]} has after {early} steps − {results.labels[other]}",
@@ -90,7 +90,7 @@ def converges_sooner(results: Results, claim: Claim) -> list[Comparison]:
 def early_gain(results: Results, claim: Claim) -> list[Comparison]:
     """After `steps` the true loss of each of `methods` has at least the share `at_least` of its whole gain."""
     early = claim.step(results.experiment)
-    losses = _losses(results, claim.methods, [0, early, results.experiment.last_step])
+    losses = _losses(results.records, claim.methods, [0, early, results.experiment.last_step])
     return [
         Comparison(
             f"share of its gain that {results.labels[method]} has after {early} steps",
@@ -108,7 +108,7 @@ def gains_later_at_lowest_lambda(results: Results, claim: Claim) -> list[Compari
     """Under the model of the lowest lambda, `method` has a lower true loss after the most steps than the fewest."""
     records, first, last = results.records, results.experiment.first_step, results.experiment.last_step
     lowest = records[records["model_lmbda"] == records["model_lmbda"].min()]
-    losses = _of(lowest, [claim.method], [first, last])
+    losses = _losses(lowest, [claim.method], [first, last])
     name = f"{results.labels[claim.method]} after {last} steps − after {first}, λ = {lowest['model_lmbda'].iloc[0]:g}"
     return [Comparison(name, of_mean(losses[:, 0, 1] - losses[:, 0, 0]))]
 
@@ -179,7 +179,7 @@ def converge(results: Results, claim: Claim) -> list[Comparison]:
         spread = means.max(axis=1) - means.min(axis=1)
         return spread[:, 1] - spread[:, 0]
 
-    losses = _losses(results, claim.methods, [first, last])
+    losses = _losses(results.records, claim.methods, [first, last])
     return [Comparison(f"spread after {last} steps − after {first}", of_means(losses, narrowing))]
 
 
@@ -190,12 +190,8 @@ def _share_of_gain(losses: np.ndarray) -> np.ndarray:
         return 100 * (first - early) / (first - last)
 
 
-def _losses(results: Results, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
+def _losses(records: pd.DataFrame, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
     """True losses, (images, methods, steps)."""
-    return _of(results.records, methods, steps)
-
-
-def _of(records: pd.DataFrame, methods: Sequence[str], steps: Sequence[int]) -> np.ndarray:
     rows = records[records["method"].isin(methods) & records["step"].isin(steps)]
     losses = by_image(rows, ["method", "step"], "true_loss")
     return np.stack([losses[method][list(steps)].to_numpy() for method in methods], axis=1)
