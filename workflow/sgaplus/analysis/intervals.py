@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from sgaplus.analysis.selection import at_step, by_image
 
@@ -79,7 +79,7 @@ def ends(value: np.ndarray | float, each: np.ndarray) -> tuple[np.ndarray, np.nd
             low, high = (np.where(finite, end, np.nan) for end in (low, high))
         else:
             error = np.sqrt((images - 1) / images * ((each - each.mean(axis=0)) ** 2).sum(axis=0))
-            half = stats.t.ppf(0.5 + LEVEL / 200, images - 1) * error
+            half = stdtrit(images - 1, 0.5 + LEVEL / 200) * error
             low, high = value - half, value + half
     infinite = np.isinf(value)
     return np.where(infinite, value, low)[()], np.where(infinite, value, high)[()]  # numbers, not arrays without axes
