@@ -86,7 +86,7 @@ def profile_name(profile: bytes) -> str:
 
 
 def _photograph(pixels: np.ndarray, file: str | Path | BinaryIO, strip: bool) -> Photograph:
-    with Image.open(file, formats=tuple(pictures.FORMATS)) as picture:
+    with pictures.opened(file) as picture:
         changes = _changes(picture)
         pixels, icc, converted = _coloured(pixels, picture, strip)
         words, broken = ({}, []) if strip else _words(picture)

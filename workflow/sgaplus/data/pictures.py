@@ -85,7 +85,7 @@ def size(path: str | Path) -> tuple[int, int]:
         ImageError: missing or unreadable.
     """
     try:
-        with Image.open(path, formats=tuple(FORMATS)) as picture:
+        with opened(path) as picture:
             return picture.size
     except Exception as error:  # as for pixels
         raise ImageError(f"{path}: not a readable image ({_reason(error)}).") from error
@@ -98,7 +98,7 @@ def decode(content: bytes, label: str | Path) -> np.ndarray:
 
 def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
     try:
-        with _opened(file) as picture:
+        with opened(file) as picture:
             _check_size(picture, label)
             _verify_png(file)
             samples = _samples(picture)
@@ -116,13 +116,14 @@ def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
         ) from error
 
 
-def _opened(file: str | Path | BinaryIO) -> Image.Image:
+def opened(file: str | Path | BinaryIO) -> Image.Image:
+    """A picture in one of the formats that are read, its pixels not yet decoded; raises whatever Pillow raises."""
     return Image.open(file, formats=tuple(FORMATS))  # Pillow's others run Ghostscript, for one
 
 
 def _verify_png(file: str | Path | BinaryIO) -> None:
     """Compare the checksums of a PNG file, which Pillow passes over where the pixels are."""
-    with _opened(file) as picture:
+    with opened(file) as picture:
         if picture.format == "PNG":
             picture.verify()
 
@@ -164,7 +165,7 @@ def _scaled_colour(picture: Image.Image, file: str | Path | BinaryIO, samples: s
     """
     ImageOps.exif_transpose(picture, in_place=True)
     high = np.asarray(picture)
-    with _opened(file) as again:
+    with opened(file) as again:
         again.tile = [_of_the_other_order(tile, samples) for tile in again.tile]  # type: ignore[attr-defined]
         ImageOps.exif_transpose(again, in_place=True)
         low = np.asarray(again)
