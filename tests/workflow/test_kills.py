@@ -170,7 +170,7 @@ def test_ten_kills_at_random_moments_change_nothing_that_the_run_makes(project, 
 def test_a_lock_stays_while_a_run_or_a_job_of_it_lives_and_no_longer(project, snakemake, offline):
     configure(project, "killed", training_steps=10**6)
     with make_demo(project, offline, "killed") as first:
-        first.wait_for(r"Job \d+: Training")
+        first.wait_for("low: ")  # the progress bar of the training: by now the job has its process
         (main,) = psutil.Process(first.process.pid).children()
         (job,) = main.children()
         refused_beside(project, offline, main)
