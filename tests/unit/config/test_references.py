@@ -386,8 +386,8 @@ def test_a_claim_about_more_steps_than_the_method_runs_is_refused():
     validated(config | {"claims": {"c": claim | {"steps": 10}}})
 
 
-@pytest.mark.parametrize("place", ["experiments.table", "claims.c"])
-def test_an_experiment_or_a_claim_of_null_is_left_out(place):
+@pytest.mark.parametrize("place", ["experiments.table", "claims.c", "datasets.spare", "methods.spare", "models.spare"])
+def test_an_entry_of_null_is_left_out(place):
     section, name = place.split(".")
     assert name not in validated(small(**{place: None})).get(section, {})
 
@@ -415,3 +415,8 @@ def test_what_is_left_out_stays_so_when_the_configuration_is_laid_over_the_same_
     again = copy.deepcopy(whole)
     update_config(again, with_nulls(validated(given), given))
     assert validated(again) == validated(given)
+
+
+def test_what_names_an_entry_of_null_is_refused():
+    assert refusal(small(**{"methods.ssl": None})).startswith("experiments.curves.methods: no entry 'ssl'.")
+    assert refusal(small(**{"datasets.photos": None})).startswith("experiments.curves.dataset: no entry 'photos'.")

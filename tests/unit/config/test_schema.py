@@ -147,7 +147,7 @@ def test_a_wrong_value_is_refused_and_its_key_explained(place, value):
     ("place", "value", "said"),
     [
         ("training", None, "nothing (null) is not of type 'mapping'. It is: How models are trained."),
-        ("datasets.photos", None, "nothing (null) is not of type 'mapping'."),
+        ("refinement", None, "nothing (null) is not of type 'mapping'."),
         ("models.low.lmbda", "1e-4", "'1e-4' is not of type 'number' (YAML reads 1e-4 as text; write 1.0e-4). It is: "),
         ("training.clip_norm", "1e-1", "'1e-1' is not of type 'number or null' (YAML reads 1e-4 as text; "),
     ],

@@ -18,8 +18,8 @@ from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.paths import shipped
 from sgaplus.refinement import rounding_source
 
-ASKED = ("experiments", "claims")
-"""Sections of which a run need not have every entry."""
+NAMED = ("datasets", "models", "methods", "experiments", "claims")
+"""Sections of entries with names, of which a run need not have every one."""
 
 ABOUT = {"title", "figure", "table", "seeds"}
 """Keys that any experiment may have."""
@@ -47,11 +47,11 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the experiments and claims that a file laid over another replaced by null."""
-    asked = {section: entries for section, entries in config.items() if section in ASKED and isinstance(entries, dict)}
+    """The configuration without the entries that a file laid over another replaced by null."""
+    named = {section: entries for section, entries in config.items() if section in NAMED and isinstance(entries, dict)}
     return config | {
         section: {name: entry for name, entry in entries.items() if entry is not None}
-        for section, entries in asked.items()
+        for section, entries in named.items()
     }
 
 
