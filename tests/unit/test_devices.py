@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sgaplus import devices
-from sgaplus.errors import DeviceError
+from sgaplus.errors import DeviceError, TrainingError
 
 
 def test_auto_without_a_gpu_takes_the_cpu_and_says_so_in_one_line(monkeypatch, caplog):
@@ -14,6 +14,15 @@ def test_auto_without_a_gpu_takes_the_cpu_and_says_so_in_one_line(monkeypatch, c
     with caplog.at_level(logging.WARNING):
         assert devices.resolve("auto").type == "cpu"
     assert [record.message for record in caplog.records] == ["device: auto found no GPU; computing on the CPU"]
+
+
+def test_auto_begins_no_long_training_on_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    cpu = [torch.device("cpu")]
+    assert devices.granted_to_training("auto", 1, 36_000) == cpu
+    assert devices.granted_to_training("cpu", 1, 3_000_000) == cpu
+    with pytest.raises(TrainingError, match=r"auto finds no GPU, and 3,000,000 steps .* set `device: cpu`"):
+        devices.granted_to_training("auto", 1, 3_000_000)
 
 
 def test_auto_with_a_gpu_takes_it(monkeypatch):

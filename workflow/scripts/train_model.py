@@ -33,9 +33,10 @@ with logged(snakemake.log[0]):
         folder=folder,
         events=folder / "events",
     )
-    granted = devices.granted(training["device"], training["gpus"])
+    recipe = Recipe.of(model, training)
+    granted = devices.granted_to_training(training["device"], training["gpus"], recipe.steps)
     start = snakemake.input.get("start") or None
-    trained, rows = train(Recipe.of(model, training), photographs, granted, options, start, tested)
+    trained, rows = train(recipe, photographs, granted, options, start, tested)
     write_metrics(rows, snakemake.output.metrics)
     card = {
         "model": model,

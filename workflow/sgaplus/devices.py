@@ -10,9 +10,12 @@ from pathlib import Path
 
 import torch
 
-from sgaplus.errors import DeviceError
+from sgaplus.errors import DeviceError, TrainingError
 
 logger = logging.getLogger(__name__)
+
+LONG = 200_000
+"""Steps of a training that ``auto`` does on a CPU at most; the small models take 36,000."""
 
 
 def resolve(device: str) -> torch.device:
@@ -29,6 +32,21 @@ def resolve(device: str) -> torch.device:
         raise DeviceError("torch finds no CUDA device here.")
     logger.warning("device: auto found no GPU; computing on the CPU")
     return torch.device("cpu")
+
+
+def granted_to_training(device: str, gpus: int, steps: int) -> list[torch.device]:
+    """The devices of a training, as by :func:`granted`; but ``auto`` begins no long one on the CPU.
+
+    Raises:
+        TrainingError: ``auto`` finds no GPU, and the steps are more than :data:`LONG`.
+    """
+    found = granted(device, gpus)
+    if device == "auto" and found[0].type == "cpu" and steps > LONG:
+        raise TrainingError(
+            f"device: auto finds no GPU, and {steps:,} steps of training would take weeks on a CPU. Run it where torch "
+            "finds a GPU, or set `device: cpu` to train on the CPU all the same."
+        )
+    return found
 
 
 def granted(device: str, gpus: int) -> list[torch.device]:
