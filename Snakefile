@@ -78,9 +78,8 @@ rule claims:
         run_files.claims,
 
 
-# one target per experiment: fig2, table1, bd_kodak, ...
-for experiment, entry in config["experiments"].items():
-    target = plan.short_name(experiment)
+# targets of each experiment: fig2_true_loss or fig2, table1_temperature or table1, bd_kodak, ...
+for target, experiment in targets.of_experiments(config["experiments"]).items():
 
     rule:
         name:
@@ -89,4 +88,7 @@ for experiment, entry in config["experiments"].items():
             run_files.of_experiment(experiment),
 
     # for `snakemake --list`; a docstring in the rule itself cannot be a variable
-    workflow.get_rule(target).docstring = entry["title"]
+    workflow.get_rule(target).docstring = config["experiments"][experiment]["title"]
+
+
+check_targets()

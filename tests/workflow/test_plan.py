@@ -117,6 +117,28 @@ def test_a_figure_asked_for_by_name_needs_only_its_own_refinements(clone, snakem
 
 
 @pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("fig22", "fig22: nothing makes that. Did you mean fig2?"),
+        ("results/paper/tables/bd_kodak.md", "results/paper/tables/bd_kodak.md: belongs to run 'paper'"),
+    ],
+)
+def test_a_target_that_nothing_makes_is_told_from_one_that_is_meant(clone, snakemake, asked, message):
+    printed = snakemake(clone, asked, "-n", "--configfile", "config/demo.yaml", ok=False).stdout
+    assert len([line for line in printed.splitlines() if line.startswith(message)]) == 1
+    assert "Building DAG" not in printed
+
+
+def test_a_missing_folder_stops_what_needs_it_and_nothing_else(clone, snakemake):
+    missing = {"datasets": {"gone": {"path": "/no/where"}}, "experiments": {"fig6_shape": {"dataset": "gone"}}}
+    (clone / "missing.yaml").write_text(yaml.safe_dump(missing))
+    demo = ("-n", "--quiet", "rules", "--configfile", "config/demo.yaml", "missing.yaml")
+    assert "draw_figure" in snakemake(clone, "fig2_true_loss", *demo).stdout
+    printed = snakemake(clone, "fig6", *demo, ok=False).stdout
+    assert "datasets.gone: /no/where: no such folder" in printed
+
+
+@pytest.mark.parametrize(
     ("overlay", "message"),
     [
         ({"refinement": {"record_evry": 3}}, "refinement: unknown key 'record_evry'. Did you mean 'record_every'?"),

@@ -2,14 +2,15 @@
 import os
 import sys
 from dataclasses import asdict
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
+from snakemake import cli
 from snakemake.exceptions import WorkflowError
 
 from sgaplus import code_version, stale_lock
 from sgaplus.artifacts import kinds
-from sgaplus.config import needed, plan, references
+from sgaplus.config import needed, plan, references, targets
 from sgaplus.config.layout import NAME, REFINEMENT_JOB, one_of
 from sgaplus.config.run_files import RunFiles, described
 from sgaplus.data import datasets as data_sets
@@ -52,6 +53,44 @@ wildcard_constraints:
 code_of_script = cache(code_version.of_script)
 code_of_rounding = cache(rounding_source.code)
 code_of_kind = cache(lambda family, name: kinds.find(family, name).code())
+
+
+def asked_for():
+    """What the user asks Snakemake for; nothing where another program or a job has started it.
+
+    Snakemake tells a workflow too late, when it has found a target that nothing makes.
+    """
+    command = Path(sys.argv[0])
+    if not workflow.is_main_process or "snakemake" not in (
+        command.name,
+        command.parent.name,
+    ):
+        return []
+    return cli.get_argument_parser().parse_args(sys.argv[1:]).targets
+
+
+def check_targets():
+    """Stop at a target that nothing makes, with one that the user may have meant."""
+    rules_of_all = list(workflow.rules)
+    names = {rule.name for rule in rules_of_all}
+    is_made = lambda file: any(rule.is_producer(file) for rule in rules_of_all)
+    try:
+        targets.check(asked_for(), names, is_made, run_files.artifacts, config["run"])
+    except SgaplusError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def in_a_sentence(inputs):
+    """An input function whose errors that a user can mend stop Snakemake with their sentence."""
+
+    @wraps(inputs)
+    def of_job(wildcards):
+        try:
+            return inputs(wildcards)
+        except SgaplusError as error:
+            raise WorkflowError(str(error)) from None
+
+    return of_job
 
 
 def growing(megabytes):

@@ -12,7 +12,7 @@ localrules:
 rule describe_run:
     """Save the configuration and what made the run."""
     input:
-        records=run_files.records(),
+        records=records_of_run,
         artifacts=run_files.artifacts,
     output:
         config=layout.config,

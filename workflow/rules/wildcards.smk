@@ -91,6 +91,13 @@ def refinement_options(wildcards, threads):
     return {"memory_mb": config["refinement"]["memory_mb"]}
 
 
+@in_a_sentence
+def records_of_run(wildcards):
+    """The records of all jobs."""
+    return run_files.records()
+
+
+@in_a_sentence
 def records_of_jobs(wildcards):
     """The records of all jobs that do refinements of the experiment."""
     return run_files.records(wildcards.experiment)
@@ -163,6 +170,7 @@ def code_of_checks(wildcards):
     ]
 
 
+@in_a_sentence
 def streams_of(wildcards):
     """The bitstreams of all refinements that the experiment selects."""
     return run_files.streams(wildcards.experiment)

@@ -122,9 +122,14 @@ def test_without_claims_or_trainings_there_is_nothing_of_them():
     assert found.claims == found.training_curves == []
 
 
-def test_an_unknown_number_of_images_is_refused():
+def test_an_unknown_number_of_images_is_refused_to_what_needs_it():
+    found = files(datasets=CONFIG["datasets"] | {"photos": {"path": "photos", "min_side": 64}})
+    assert found.artifacts
     with pytest.raises(ImageError, match=r"datasets\.photos"):
-        files(datasets=CONFIG["datasets"] | {"photos": {"path": "photos", "min_side": 64}})
+        found.records("curves")
+    absent = files(datasets=CONFIG["datasets"] | {"photos": {"path": "/no/where"}})
+    with pytest.raises(ImageError, match=r"datasets\.photos: /no/where: no such folder"):
+        absent.records("curves")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sgaplus.artifacts import kinds
 from sgaplus.config import plan
 from sgaplus.config.layout import REFINEMENT_JOB, Layout
 from sgaplus.data.datasets import Sources, count
+from sgaplus.errors import ImageError
 from sgaplus.refinement.task import Refinement
 
 OF_A_TABLE = ("csv", "md", "html", "tex")
@@ -24,11 +25,9 @@ class RunFiles:
         layout: Where the files are.
         refinements: All refinements, by key.
         parts: The keys of the refinements that each job does, by data set, model and number of the part.
-        chunks: The number of chunks that each refined data set is cut into.
 
     Raises:
         ConfigError: refinements that do not fit together.
-        ImageError: the number of images of a data set is not known.
     """
 
     def __init__(self, config: Mapping[str, Any], sources: Sources) -> None:
@@ -36,11 +35,20 @@ class RunFiles:
         self.layout = Layout(config["run"])
         self.refinements = plan.refinements(config)
         self.parts = plan.parts(config)
-        size = config["refinement"]["images_per_job"]
-        self.chunks = {
-            dataset: plan.chunks(count(sources, dataset), size)
-            for dataset in {refinement.dataset for refinement in self.refinements.values()}
-        }
+        self._sources = sources
+
+    def chunks(self, dataset: str) -> int:
+        """The number of chunks that a refined data set is cut into.
+
+        Raises:
+            ImageError: the number of its images is not known: an error of what needs it, and of nothing else.
+        """
+        try:
+            images = count(self._sources, dataset)
+        except ImageError as error:
+            place = f"datasets.{dataset}: "
+            raise ImageError(place + str(error).removeprefix(place)) from error
+        return plan.chunks(images, self.config["refinement"]["images_per_job"])
 
     def refinements_of(self, dataset: str, model: str, part: str) -> list[Refinement]:
         """The refinements that a job does."""
@@ -65,7 +73,7 @@ class RunFiles:
             self.layout.refined(REFINEMENT_JOB.format(dataset=dataset, model=model, part=part, chunk=chunk), suffix)
             for (dataset, model, part), keys in self.parts.items()
             if not selected.isdisjoint(keys)
-            for chunk in range(self.chunks[dataset])
+            for chunk in range(self.chunks(dataset))
         ]
 
     @property
