@@ -271,7 +271,7 @@ def test_a_truncated_picture_is_named_with_the_remedy_and_nothing_is_half_writte
     picture = tmp_path / "pictures/odd.png"
     picture.write_bytes(picture.read_bytes()[:400])
     printed = failing(tmp_path, snakemake)
-    assert re.search(r"error: .*odd\.png: not a readable image .*Replace the file", printed)
+    assert len(re.findall(r"error: .*odd\.png: not a readable image .*Replace the file", printed)) == 1
     assert "Traceback" not in printed
     assert "odd.png" in (tmp_path / "results/tiny/logs/index_dataset/pictures.log").read_text()
     assert not (tmp_path / "results/tiny/datasets/pictures.csv").exists()
