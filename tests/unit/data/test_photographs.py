@@ -144,10 +144,10 @@ def animated() -> bytes:
     return file.getvalue()
 
 
-def deep() -> bytes:
+def deep(**options: int) -> bytes:
     """A PNG of 16-bit grey."""
     file = io.BytesIO()
-    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(file, "PNG")
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(file, "PNG", **options)
     return file.getvalue()
 
 
@@ -162,10 +162,12 @@ def alpha(value: int) -> bytes:
     [
         (animated(), ("first of 2 frames",)),
         (deep(), ("16 bits coded in 8",)),
+        (deep(transparency=5000), ("16 bits coded in 8", "transparent, laid over white")),
+        (deep(transparency=5001), ("16 bits coded in 8",)),
         (alpha(254), ("transparent, laid over white",)),
         (alpha(255), ()),
     ],
-    ids=["animation", "16 bits", "alpha", "opaque"],
+    ids=["animation", "16 bits", "16 bits and a clear grey", "16 bits without it", "alpha", "opaque"],
 )
 def test_what_8_bit_rgb_does_not_hold_is_said(content, changes):
     assert photographs.decode(content, "a").changes == changes
@@ -182,6 +184,17 @@ def test_broken_or_endless_metadata_is_left_out(picture, tmp_path, monkeypatch):
 
     monkeypatch.setattr(photographs, "_read_words", fail)
     assert read(tmp_path / "a.jpg").changes == ("broken EXIF or XMP, left out",)
+
+
+def test_a_picture_that_breaks_its_decoder_after_its_pixels_is_refused_by_name(picture, tmp_path, monkeypatch):
+    picture.save(tmp_path / "a.png")
+
+    def fail(picture):
+        raise EOFError("no more frames")
+
+    monkeypatch.setattr(photographs, "_changes", fail)
+    with pytest.raises(ImageError, match=r"a\.png: not a readable image \(EOFError: no more frames\)"):
+        read(tmp_path / "a.png")
 
 
 def test_a_profile_has_a_name():

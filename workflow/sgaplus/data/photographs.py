@@ -59,12 +59,12 @@ def read(path: str | Path, strip: bool = False) -> Photograph:
     Raises:
         ImageError: as ``pictures.read``.
     """
-    return _photograph(pictures.read(path), path, strip)
+    return _photograph(pictures.read(path), path, path, strip)
 
 
 def decode(content: bytes, label: str, strip: bool = False) -> Photograph:
     """As :func:`read`, of an image file's bytes; ``label`` is its name in errors."""
-    return _photograph(pictures.decode(content, label), io.BytesIO(content), strip)
+    return _photograph(pictures.decode(content, label), io.BytesIO(content), label, strip)
 
 
 def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
@@ -85,11 +85,14 @@ def profile_name(profile: bytes) -> str:
     return " ".join(name.split()) or "a profile without a name"
 
 
-def _photograph(pixels: np.ndarray, file: str | Path | BinaryIO, strip: bool) -> Photograph:
-    with pictures.opened(file) as picture:
-        changes = _changes(picture)
-        pixels, icc, converted = _coloured(pixels, picture, strip)
-        words, broken = ({}, []) if strip else _words(picture)
+def _photograph(pixels: np.ndarray, file: str | Path | BinaryIO, label: str | Path, strip: bool) -> Photograph:
+    try:
+        with pictures.opened(file) as picture:
+            changes = _changes(picture)
+            pixels, icc, converted = _coloured(pixels, picture, strip)
+            words, broken = ({}, []) if strip else _words(picture)
+    except Exception as error:  # wrong bytes make decoders raise anything, also after the pixels are read
+        raise pictures.unreadable(label, error) from error
     metadata = {"icc": icc} | words
     large = [name for name, content in metadata.items() if len(content) > LARGEST_METADATA]
     changes += converted + broken + [f"{name} of more than {LARGEST_METADATA} bytes left out" for name in large]
@@ -105,9 +108,16 @@ def _changes(picture: Image.Image) -> list[str]:
         changes.append(f"first of {frames} frames")
     if _is_deep(picture):
         changes.append("16 bits coded in 8")
-    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+    if picture.has_transparency_data and _is_transparent(picture):
         changes.append("transparent, laid over white")
     return changes
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    """Whether a picture that can be transparent is so anywhere."""
+    if picture.mode.startswith("I"):  # grey of 16 bits, which Pillow gives no alpha
+        return bool((np.asarray(picture) == picture.info["transparency"]).any())
+    return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
 def _is_deep(picture: Image.Image) -> bool:

@@ -109,16 +109,21 @@ def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
     except ImageError:
         raise
     except Exception as error:  # wrong bytes make decoders raise anything
-        reason = _reason(error).replace(f" {file!r}", "")  # Pillow names an object in memory
-        raise ImageError(
-            f"{label}: not a readable image ({reason}). Replace the file or take it out of the data set; "
-            f"{', '.join(FORMATS)} are read."
-        ) from error
+        raise unreadable(label, error) from error
 
 
 def opened(file: str | Path | BinaryIO) -> Image.Image:
     """A picture in one of the formats that are read, its pixels not yet decoded; raises whatever Pillow raises."""
     return Image.open(file, formats=tuple(FORMATS))  # Pillow's others run Ghostscript, for one
+
+
+def unreadable(label: str | Path, error: Exception) -> ImageError:
+    """The refusal of a file whose decoder raised ``error``; ``label`` is its name."""
+    reason = re.sub(r" <_io\.BytesIO object at \w+>", "", _reason(error))  # Pillow names an object in memory
+    return ImageError(
+        f"{label}: not a readable image ({reason}). Replace the file or take it out of the data set; "
+        f"{', '.join(FORMATS)} are read."
+    )
 
 
 def _verify_png(file: str | Path | BinaryIO) -> None:
