@@ -57,7 +57,7 @@ def test_the_bundled_models_are_all_there_and_the_nearest_is_taken():
 
 
 @pytest.mark.parametrize(("kind", "within"), [("bpp", {"rel": 0.05}), ("psnr", {"abs": 0.5})])
-def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys):
+def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys, caplog):
     (path,) = Package("skimage.data", ("chelsea.png",)).files()
     pixels = pictures.read(path)[60:188, 100:228]
     Image.fromarray(pixels).save(tmp_path / "cat.png")
@@ -72,5 +72,7 @@ def test_a_target_between_two_models_is_reached(tmp_path, kind, within, capsys):
     with open(tmp_path / "cat.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row[kind]) == pytest.approx(wanted, **within)
+    assert run(*command, wanted, "--steps", 1, "-v") in (0, 1)
+    assert re.search(r"cat: [\d.]+ bpp, [\d.]+ dB \(small_lmbda0\.\d+, lambda [\d.e-]+\)", caplog.text)
     assert run(*command, wanted * 1000, "--steps", 1) == 1
     assert "is out of reach; the nearest is" in capsys.readouterr().err

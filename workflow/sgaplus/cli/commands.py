@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,8 +26,6 @@ from sgaplus.data.photographs import Photograph
 from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, did_you_mean
 from sgaplus.files import size_text, write_csv
 from sgaplus.refinement.method import Method
-
-logger = logging.getLogger(__name__)
 
 COLUMNS = ("image", "width", "height", "model", "bytes", "bpp", "estimated_bpp", "psnr")
 """Columns of the table that ``evaluate`` writes."""
@@ -77,10 +74,10 @@ def compress(options: argparse.Namespace) -> int:
         _tell(work, photo, picture.changes, options.strict)
         result = compressed(photo.name, picture)
         outputs.write(path, result.data)
-        how = f"lambda {result.lmbda:.3g}" if options.steps else "not refined"
+        how = result.how if options.steps else f"{result.model.path.stem}, not refined"
         text = (
             f"{photo} -> {outputs.named(path)}: {size_text(len(result.data))}, {result.bpp:.3f} bpp, "
-            f"{result.psnr:.2f} dB ({result.model.path.stem}, {how})"
+            f"{result.psnr:.2f} dB ({how})"
         )
         return Result(text, _values(photo, path, picture, result, options))
 

@@ -7,6 +7,7 @@ between them (the paper's semi-multi-rate idea), and so a user can ask for any r
 from __future__ import annotations
 
 import json
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,8 @@ from sgaplus.paths import shipped
 from sgaplus.refinement.engine import refine
 from sgaplus.refinement.memory import StepMemory
 from sgaplus.refinement.method import Method, Plan, record_steps
+
+logger = logging.getLogger(__name__)
 
 BUNDLED = shipped("workflow/models")
 
@@ -173,6 +176,11 @@ class Compressed:
     lmbda: float
     bpp: float
     psnr: float
+
+    @property
+    def how(self) -> str:
+        """Its model and lambda in a few words."""
+        return f"{self.model.path.stem}, lambda {self.lmbda:.3g}"
 
 
 @dataclass(frozen=True)
@@ -335,7 +343,9 @@ def compress_to(
     for model, own in _candidates(pixels, models, target, settings.device):
 
         def attempt(log_lmbda: float, model: Model = model) -> Compressed:
-            return compress(name, pixels, model, math.exp(log_lmbda), settings, metadata)
+            tried = compress(name, pixels, model, math.exp(log_lmbda), settings, metadata)
+            logger.info("%s: %.3f bpp, %.2f dB (%s)", name, tried.bpp, tried.psnr, tried.how)
+            return tried
 
         found = search(attempt, target, math.log(model.lmbda or math.sqrt(SMALLEST_LMBDA * LARGEST_LMBDA)), own)
         if closest is None or _distance(found, target) < _distance(closest, target):

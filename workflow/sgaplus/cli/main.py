@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     show_any_name()
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=_level(options), format="%(message)s")
+    logging.basicConfig(level=logging.ERROR if options.quiet else logging.WARNING, format="%(message)s")
+    logging.getLogger("sgaplus.cli").setLevel(logging.INFO if options.verbose else logging.NOTSET)
     try:
         # after the arguments are parsed: it imports torch, which takes two to five seconds, and --help a tenth of one
         from sgaplus.cli import commands
@@ -75,12 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
         return NO_READER
-
-
-def _level(options: argparse.Namespace) -> int:
-    if options.quiet:
-        return logging.ERROR
-    return logging.INFO if options.verbose else logging.WARNING
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,7 +174,7 @@ def _add_common(parser: argparse.ArgumentParser, writes: bool = True, json: bool
     add("--threads", type=_above_zero, metavar="N", help="processor threads (a thread per core)")
     loudness = parser.add_mutually_exclusive_group().add_argument
     loudness("-q", "--quiet", action="store_true", help="say nothing but errors and what was asked for")
-    loudness("-v", "--verbose", action="store_true", help="say more")
+    loudness("-v", "--verbose", action="store_true", help="say how long each file took, and what a search tried")
 
 
 def _command(commands: Any, name: str, text: str, more: str = "") -> argparse.ArgumentParser:
