@@ -13,7 +13,7 @@ from PIL import Image
 from sgaplus.cli import outputs
 from sgaplus.codec import bitstream
 from sgaplus.data import photographs, pictures
-from sgaplus.errors import SgaplusError
+from sgaplus.errors import ImageError, SgaplusError
 from tests.unit.making import SWAPPED, XMP, XMP_UPRIGHT, exif
 
 from .running import names, run
@@ -94,6 +94,21 @@ def test_a_ppm_file_shows_the_right_colours_and_says_what_is_missing(coloured, t
     assert (pictures.read(tmp_path / "a.ppm") == expected).all()
     changes = "colours turned to sRGB; icc, exif, xmp left out, which no PPM file holds"
     assert capsys.readouterr().err == f"{tmp_path / 'photo.sga'}: {changes}\n"
+
+
+@pytest.mark.parametrize("suffix", outputs.FORMATS)
+@pytest.mark.parametrize(
+    "metadata", [{"exif": b"II*\0"}, {"exif": b"x"}, {"xmp": b"\0\xff"}, {"icc": b"x"}, {"exif": b""}]
+)
+def test_metadata_that_is_none_stops_no_picture(suffix, metadata, tmp_path):
+    path, picture = tmp_path / f"a{suffix}", np.full((8, 8, 3), 7, np.uint8)
+    if suffix == ".ppm" and "icc" in metadata:
+        with pytest.raises(ImageError, match="colour profile is broken"):
+            outputs.write_picture(path, picture, metadata, suffix)
+        return
+    outputs.write_picture(path, picture, metadata, suffix)
+    with Image.open(path) as found:
+        assert (np.asarray(found) == picture).all()
 
 
 def test_a_stripped_bitstream_holds_the_picture_alone(coloured, tmp_path, capsys):

@@ -119,10 +119,19 @@ def write_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, bytes],
         left_out = [f"{', '.join(metadata)} left out, which no PPM file holds"]
         if "icc" in metadata:
             pixels, left_out = photographs.to_srgb(pixels, metadata["icc"]), ["colours turned to sRGB", *left_out]
-    packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, format=name, **options, **_in_file(metadata, name))
-    write(path, packed.getvalue())
+    try:
+        content = _packed(pixels, name, options | _in_file(metadata, name))
+    except Exception:  # a bitstream may hold anything as metadata, and Pillow raises anything
+        content = _packed(pixels, name, options)
+        left_out = [f"{', '.join(metadata)} left out, which {name} can't hold as they are"]
+    write(path, content)
     return left_out
+
+
+def _packed(pixels: np.ndarray, name: str, options: Mapping[str, Any]) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, format=name, **options)
+    return packed.getvalue()
 
 
 def _in_file(metadata: Mapping[str, bytes], name: str) -> dict[str, Any]:
