@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from matplotlib.markers import MarkerStyle
 
 from sgaplus.artifacts import kinds
 from sgaplus.config import plan
@@ -241,6 +242,42 @@ def test_the_readme_has_every_key_with_its_choices_and_its_default(section):
             assert yaml.safe_load(default.strip("`")) == inner["default"], key
         else:
             assert default == ("required" if key in schema.get("required", []) else "none"), key
+
+
+def test_markers_are_matplotlibs():
+    schema = SCHEMA["properties"]["methods"]["additionalProperties"]["properties"]["marker"]
+    shown = {marker for marker in MarkerStyle.markers if isinstance(marker, str) and len(marker) == 1} - {" "}
+    assert {sign for sign in map(chr, range(256)) if re.match(schema["pattern"], sign)} == shown
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("methods.sga.marker", "Q", "methods.sga.marker: 'Q' does not match"),
+        ("methods.sga.color", "nocolour", "methods.sga.color: Matplotlib has no colour 'nocolour'."),
+        ("run", "a" * 300, "run: 'aaa"),
+        ("models.low.N", 10**9, "models.low.N: 1000000000 is greater than the maximum of 10000."),
+        ("training.seed", 2**64, "training.seed: 18446744073709551616 is greater than the maximum"),
+        ("run", [["deep"] * 1000] * 1000, "run: [['deep', "),
+    ],
+)
+def test_values_that_would_end_a_run_later_are_refused(place, value, said):
+    message = refusal(small(**{place: value}))
+    assert message.startswith(said)
+    assert len(message) < 500
+
+
+def test_names_of_entries_are_short_enough_for_file_names():
+    assert "is too long" in refusal(small(**{f"methods.{'a' * 101}": {"label": "A", "rounding": "sga"}}))
+
+
+@pytest.mark.parametrize("place", ["training", "models.low"])
+def test_the_crops_of_an_image_divide_the_batch(place):
+    changes = {"training.crops_per_image": 5, f"{place}.batch_size": 24}
+    message = "training.crops_per_image: 5 does not divide the batch_size 24 of models.low. Choose one that does."
+    assert refusal(small(**changes)) == message
+    validated(small(**changes | {f"{place}.batch_size": 25}))
+    validated(small(**changes | {"models.low": {"lmbda": 0.01, "path": "trained.pth"}}))
 
 
 def test_the_readme_has_every_rounding_with_its_parameters():

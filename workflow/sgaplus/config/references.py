@@ -11,7 +11,7 @@ from typing import Any
 
 from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.artifacts import kinds
-from sgaplus.config import plan, schema
+from sgaplus.config import colours, plan, schema
 from sgaplus.config.plan import trained_here
 from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
@@ -85,6 +85,7 @@ def _check_references(config: Mapping[str, Any]) -> None:
             )
         _check_no_cycle(config["models"], name)
         _check_widths(config["models"], name)
+        _check_batch(config, name)
     _known(config["training"].get("evaluate_on"), config["datasets"], "training.evaluate_on")
     for name in config["bundle"]:
         _known(name, config["models"], "bundle")
@@ -92,6 +93,10 @@ def _check_references(config: Mapping[str, Any]) -> None:
         raise ConfigError("bundle: needs training.evaluate_on, the data set that the models are measured on.")
     for name, method in config["methods"].items():
         _check_rounding(method, f"methods.{name}")
+        if not colours.is_known(method["color"]):
+            raise ConfigError(
+                f'methods.{name}.color: Matplotlib has no colour {method["color"]!r}. Write "#D55E00", say.'
+            )
     for name, entry in config["experiments"].items():
         where = f"experiments.{name}"
         _known(entry.get("dataset"), config["datasets"], f"{where}.dataset")
@@ -149,6 +154,15 @@ def _check_widths(models: Mapping[str, Any], name: str) -> None:
                 f"models.{name}.start_from: {model['start_from']} has {width} = {start[width]} and this model only "
                 f"{width} = {model[width]}. Make it as wide."
             )
+
+
+def _check_batch(config: Mapping[str, Any], name: str) -> None:
+    """The crops of a training's step are so many of each image."""
+    batch, part = ({**config["training"], **config["models"][name]}[key] for key in ("batch_size", "crops_per_image"))
+    if trained_here(config["models"][name]) and batch % part:
+        raise ConfigError(
+            f"training.crops_per_image: {part} does not divide the batch_size {batch} of models.{name}. Choose one that does."
+        )
 
 
 def _check_rounding(method: Mapping[str, Any], where: str) -> None:

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from sgaplus.artifacts import kinds
 from sgaplus.errors import ConfigError, did_you_mean
+from sgaplus.files import shorten
 from sgaplus.paths import shipped
 
 SCHEMA = shipped("workflow/schemas/config.schema.yaml")
@@ -80,7 +81,7 @@ def _explain(error: ValidationError, prefix: str) -> str:
     if error.validator in ("oneOf", "anyOf"):
         options = [" and ".join(option["required"]) for option in error.validator_value]  # type: ignore[union-attr]
         return f"{where}: needs either {' or '.join(options)}{', and not both' * (error.validator == 'oneOf')}."
-    wrong = _not_of_type(error) if error.validator == "type" else error.message
+    wrong = shorten(_not_of_type(error) if error.validator == "type" else error.message)
     meaning = f" It is: {schema['description']}" if "description" in schema else ""
     return f"{where}: {wrong}.{meaning}"
 
@@ -89,7 +90,7 @@ def _not_of_type(error: ValidationError) -> str:
     wanted = (
         " or ".join(error.validator_value) if isinstance(error.validator_value, list) else str(error.validator_value)
     )
-    text = "nothing (null)" if error.instance is None else repr(error.instance)
+    text = "nothing (null)" if error.instance is None else shorten(repr(error.instance), 100)
     hint = ""
     if wanted.startswith("number") and isinstance(error.instance, str):
         hint = " (YAML reads 1e-4 as text; write 1.0e-4)"
