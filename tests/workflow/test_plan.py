@@ -159,6 +159,26 @@ def test_a_wrong_configuration_stops_before_the_dag_with_one_clear_line(clone, s
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("run: a\nmethods:\n  ssl:\n    color: nocolour\n", "line 4: methods.ssl.color: Matplotlib has no colour"),
+        ("run: a\ndevice: cpu\nrun: b\n", "line 3: 'run' is in line 1 too. Keep one."),
+        (f"run: {'a' * 300}\n", "line 1: run: 'aaa"),
+        ("training: {crops_per_image: 5}\n", "line 1: training.crops_per_image: 5 does not divide the batch_size 32"),
+        ("\ndata_folder: Makefile\n", "line 2: data_folder: Makefile is a file. Name a folder."),
+        ("experiments: {fig5_qualitative: {image: odd}}\n", "line 1: experiments.fig5_qualitative.image: no 'odd' in"),
+        ("datasets: {imagenet: {archive: no.tar}}\n", "line 1: datasets.imagenet.archive: no.tar is no file."),
+    ],
+)
+def test_a_mistake_is_named_with_the_users_file_and_line(clone, snakemake, content, message):
+    (clone / "mine.yaml").write_text(content)
+    printed = snakemake(clone, "-n", "--configfile", "mine.yaml", ok=False).stdout
+    assert len([line for line in printed.splitlines() if line.startswith(f"mine.yaml, {message}")]) == 1
+    assert "Building DAG" not in printed
+    assert "Traceback" not in printed
+
+
 def test_the_default_profile_counts_one_gpu_and_one_download(clone):
     profile = yaml.safe_load((clone / "profiles/default/config.yaml").read_text())
     assert profile["resources"] == {"gpu": 1, "downloads": 1}

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from sgaplus import code_version, stale_lock
 from sgaplus.artifacts import kinds
-from sgaplus.config import needed, plan, references, targets
+from sgaplus.config import needed, on_disk, plan, references, targets, user_files
 from sgaplus.config.layout import NAME, REFINEMENT_JOB, one_of
 from sgaplus.config.run_files import RunFiles, described
 from sgaplus.data import datasets as data_sets
@@ -25,17 +25,26 @@ from sgaplus.training import recipe
 # cores ran four times slower. Jobs inherit it, and it is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The files of the configuration, in the order in which they are laid over one another; Snakemake has read them.
+CONFIGFILES = [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]
+
 try:
     MANIFEST = manifest.read()
+    if workflow.is_main_process:
+        for file in CONFIGFILES:
+            user_files.check(file)
     given = config
     config = references.validated(given)
+    DATA = Path(config["data_folder"]).expanduser()
     SOURCES = data_sets.sources(config["datasets"], MANIFEST)
+    if workflow.is_main_process:
+        on_disk.check(config, SOURCES, DATA)
     run_files = RunFiles(config, SOURCES)
 except SgaplusError as error:
-    raise WorkflowError(str(error)) from None
+    said = workflow.config_settings.config
+    raise WorkflowError(user_files.located(error, CONFIGFILES, said)) from None
 
 layout = run_files.layout
-DATA = Path(config["data_folder"]).expanduser()
 GPU = 0 if config["device"] == "cpu" else 1
 PUBLISHED = expand("config/published_{what}.csv", what=["rd", "losses", "pictures"])
 ENVIRONMENT = "../../envs/sgaplus.yaml"

@@ -18,6 +18,10 @@ class ImageError(SgaplusError):
     """An image file, or a folder of them."""
 
 
+class UnknownImagesError(ImageError):
+    """Images that are not there yet, or whose number is not known yet."""
+
+
 class ManifestError(SgaplusError):
     """A row of the manifest of data sets."""
 

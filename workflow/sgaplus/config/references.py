@@ -161,7 +161,8 @@ def _check_batch(config: Mapping[str, Any], name: str) -> None:
     batch, part = ({**config["training"], **config["models"][name]}[key] for key in ("batch_size", "crops_per_image"))
     if trained_here(config["models"][name]) and batch % part:
         raise ConfigError(
-            f"training.crops_per_image: {part} does not divide the batch_size {batch} of models.{name}. Choose one that does."
+            f"training.crops_per_image: {part} does not divide the batch_size {batch} of models.{name}. "
+            "Choose one that does."
         )
 
 

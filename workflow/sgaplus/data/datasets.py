@@ -12,7 +12,7 @@ from typing import Any
 
 from sgaplus.data.manifest import Row
 from sgaplus.data.sources import Published, Source, make
-from sgaplus.errors import ImageError
+from sgaplus.errors import ImageError, UnknownImagesError
 
 Sources = Mapping[str, Source]
 
@@ -32,11 +32,11 @@ def count(datasets: Sources, name: str) -> int:
     """The number of images of a data set, known before they are there.
 
     Raises:
-        ImageError: it is known neither from the configuration nor from the manifest nor from the disk.
+        UnknownImagesError: it is known neither from the configuration nor from the manifest nor from the disk.
     """
     known = datasets[name].known_count(partial(count, datasets))
     if known is None:
-        raise ImageError(
+        raise UnknownImagesError(
             f"datasets.{name}: how many images there are is known only when all are read. "
             "Set its `count`, so that the refinement can be planned."
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from sgaplus import memory
 from sgaplus.errors import ImageError
@@ -94,6 +94,22 @@ def size(path: str | Path) -> tuple[int, int]:
 def decode(content: bytes, label: str | Path) -> np.ndarray:
     """As :func:`read`, of an image file's bytes; ``label`` is its name in errors."""
     return _decode(io.BytesIO(content), label)
+
+
+def size(path: str | Path) -> tuple[int, int]:
+    """Width and height in pixels of an upright picture, without its pixels.
+
+    Raises:
+        ImageError: missing or unreadable.
+    """
+    try:
+        with _opened(path) as picture:
+            # at the end of a PNG file it can't be had without the pixels
+            exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return (picture.height, picture.width) if turned else picture.size
+    except Exception as error:  # as in _decode
+        raise ImageError(f"{path}: not a readable image ({_reason(error)}).") from error
 
 
 def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:

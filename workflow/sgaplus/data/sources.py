@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus.data import manifest
-from sgaplus.data.index import IndexedImage, first_duplicate, of_file, read_index
+from sgaplus.data.index import IndexedImage, first_duplicate, name_of, of_file, read_index
 from sgaplus.data.manifest import Row
 from sgaplus.data.pictures import SUFFIXES
 from sgaplus.data.remote import verify
-from sgaplus.errors import ImageError, did_you_mean
+from sgaplus.errors import ImageError, UnknownImagesError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,28 @@ class Source(ABC):
         Raises:
             ImageError: a folder or a package without images.
         """
+
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        """The names of all images, also of those under :attr:`min_side`, if they can be told before they are read.
+
+        Args:
+            folder: The data folder.
+            names_of: Gives those of a data set that this one needs.
+
+        Raises:
+            ImageError: as :meth:`inputs`.
+        """
+        return None
+
+    def check_count(self, count_of: Callable[[str], int]) -> None:
+        """Compare :attr:`count` with the number of images, if that can be told before they are read.
+
+        Raises:
+            ImageError: there are more or less, or as :meth:`known_count`.
+        """
+        if self.count is not None and not self.min_side:
+            found = self._count_of_all(count_of)
+            self._check_count(self.count if found is None else found)
 
     def known_count(self, count_of: Callable[[str], int]) -> int | None:
         """The number of images, if it can be told before they are read.
@@ -186,6 +208,9 @@ class Files(Source):
     def inputs(self, folder: Path) -> list[Path]:
         return self.files()
 
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        return {name_of(file) for file in self.files()}
+
     def _count_of_all(self, count_of: Callable[[str], int]) -> int:
         return len(self.files())
 
@@ -218,7 +243,7 @@ class Folder(Files):
         files = sorted((f.absolute() for f in found if f.suffix.lower() in SUFFIXES), key=lambda f: f.name)
         if not files:
             exists = "holds no images" if folder.exists() else "no such folder, and no files match it"
-            raise ImageError(
+            raise UnknownImagesError(
                 f"{self.path}: {exists}. Put images there ({', '.join(sorted(SUFFIXES))}), or set the data set's "
                 "`path` in the configuration to the folder that has them."
             )
@@ -278,6 +303,17 @@ class Published(Source):
     def inputs(self, folder: Path) -> list[Path]:
         return [folder / row.images_at for row in self.rows]
 
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        several = sum(row.is_archive for row in self.rows) > 1
+        names: set[str] = set()
+        for row in self.rows:
+            place = folder / row.images_at
+            if row.kind == "tar" or (row.kind == "zip" and not place.is_dir()):
+                return None
+            files = Folder(str(place)).files() if row.kind == "zip" else [Path(row.file)]
+            names |= {f"{row.split}:{name_of(file)}" if several and row.is_archive else name_of(file) for file in files}
+        return names
+
     def unregistered(self, folder: Path) -> list[Row]:
         return [row for row in self.rows if not row.urls and not (folder / row.images_at).exists()]
 
@@ -325,6 +361,9 @@ class OwnCopy(Published):
     def inputs(self, folder: Path) -> list[Path]:
         return self.own.files()
 
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        return self.own.known_names(folder, names_of)
+
     def unregistered(self, folder: Path) -> list[Row]:
         return []
 
@@ -368,6 +407,15 @@ class Union(Source):
 
     def inputs(self, folder: Path) -> list[Path]:
         return []
+
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        names: set[str] = set()
+        for part in self.parts:
+            of_part = names_of(part)
+            if of_part is None:
+                return None
+            names |= {f"{part}:{name}" for name in of_part}
+        return names
 
     def _count_of_all(self, count_of: Callable[[str], int]) -> int:
         return sum(count_of(part) for part in self.parts)

@@ -1,0 +1,137 @@
+"""The configuration compared with what is on the disk, as far as that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sgaplus.analysis.experiment import Experiment
+from sgaplus.config.needed import used
+from sgaplus.data import pictures
+from sgaplus.data.datasets import Sources, count
+from sgaplus.data.index import name_of
+from sgaplus.data.sources import Published, Source
+from sgaplus.errors import ConfigError, ImageError, UnknownImagesError, did_you_mean
+from sgaplus.files import shorten
+
+MOST = 1000
+"""Images of a data set whose sizes are looked at."""
+
+
+def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
+    """Refuse what the disk shows to be wrong. What is not there yet is not wrong.
+
+    Args:
+        config: A checked configuration.
+        datasets: Its data sets.
+        folder: Its data folder.
+
+    Raises:
+        ConfigError: one line that names the key, what is wrong and what would be right.
+    """
+    _check_folder(folder)
+    for name in sorted(used(config, datasets)):
+        _check_archive(name, datasets[name], folder)
+        _check_count(name, datasets)
+        _check_crop(name, datasets[name], folder)
+    for name, entry in config["experiments"].items():
+        _check_shown(Experiment.of(entry), f"experiments.{name}", datasets, folder)
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place) or place == Path("."))
+    if not there.is_dir():
+        raise ConfigError(f"data_folder: {there} is a file. Name a folder.")
+
+
+def _check_archive(name: str, source: Source, folder: Path) -> None:
+    if isinstance(source, Published) and source.archive is not None and source.unregistered(folder):
+        archive = Path(source.archive).expanduser()
+        if not archive.is_file():
+            raise ConfigError(
+                f"datasets.{name}.archive: {archive} is no file. Correct the path, or take {name} out of the `parts` "
+                "that name it."
+            )
+
+
+def _check_count(name: str, datasets: Sources) -> None:
+    try:
+        datasets[name].check_count(partial(count, datasets))
+    except UnknownImagesError:
+        pass
+    except ImageError as error:
+        raise ConfigError(f"datasets.{name}.count: {error}") from None
+
+
+def _check_crop(name: str, source: Source, folder: Path) -> None:
+    """The crop of a data set is no larger than any image that it takes."""
+    if source.crop is None:
+        return
+    across, down = source.crop
+    for image, (width, height) in _sizes(source, folder):
+        if min(width, height) >= source.min_side and (width < across or height < down):
+            raise ConfigError(
+                f"datasets.{name}.crop: {across}x{down} is larger than {image}, which has "
+                f"{width}x{height} pixels. Choose a smaller one, or leave the image out."
+            )
+
+
+def _sizes(source: Source, folder: Path) -> Iterator[tuple[object, tuple[int, int]]]:
+    """Images, or archives of images of one size, with their widths and heights, as far as they are known."""
+    if isinstance(source, Published):
+        yield from ((row.file, row.size) for row in source.rows if row.size)
+    for file in islice(_images(source, folder), MOST):
+        with suppress(ImageError):  # its job will say so
+            yield file, pictures.size(file)
+
+
+def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: Path) -> None:
+    """The image that an experiment shows is in its data set, and the part that is enlarged in the image."""
+    if experiment.image is None or experiment.dataset is None:
+        return
+    names = _names(datasets, folder, experiment.dataset)
+    if names is not None and experiment.image not in names:
+        near = shorten(did_you_mean(experiment.image, names), 300)
+        raise ConfigError(f"{where}.image: no {experiment.image!r} in datasets.{experiment.dataset}.{near}")
+    size = _size(experiment.image, datasets[experiment.dataset], folder)
+    if experiment.crop and size:
+        left, top, across, down = experiment.crop
+        if left + across > size[0] or top + down > size[1] or not (across and down):
+            raise ConfigError(
+                f"{where}.crop: {across}x{down} pixels at {left}, {top} are no part of {experiment.image}, which has "
+                f"{size[0]}x{size[1]}. Write left, top, width and height within it."
+            )
+
+
+def _names(datasets: Sources, folder: Path, name: str) -> set[str] | None:
+    with suppress(UnknownImagesError):
+        return datasets[name].known_names(folder, partial(_names, datasets, folder))
+    return None
+
+
+def _size(image: str, source: Source, folder: Path) -> tuple[int, int] | None:
+    """Width and height of the used part of an image, if they are known."""
+    if source.crop:
+        return source.crop
+    for file in _images(source, folder):
+        if name_of(file) == image:
+            with suppress(ImageError):
+                return pictures.size(file)
+    return None
+
+
+def _images(source: Source, folder: Path) -> Iterator[Path]:
+    """The image files of a source that are there."""
+    with suppress(ImageError):
+        yield from _files(source.inputs(folder))
+
+
+def _files(places: Iterable[Path]) -> Iterator[Path]:
+    for place in places:
+        inside = sorted(place.iterdir()) if place.is_dir() else [place]
+        yield from (file for file in inside if file.suffix.lower() in pictures.SUFFIXES and file.is_file())
