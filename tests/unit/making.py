@@ -7,6 +7,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import zipfile
 import zlib
 from pathlib import Path
 from zlib import crc32
@@ -123,6 +124,45 @@ def make_tar(path: Path, files: dict[str, bytes], *special: tarfile.TarInfo) -> 
         for info in special:
             archive.addfile(info)
     return path
+
+
+def make_zip(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def gnu_sparse(archive: Path) -> Path:
+    """One member of 10 kB that unpacks to 3 GB, in the old format of GNU tar."""
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        info = tarfile.TarInfo("a.png")
+        info.type = tarfile.GNUTYPE_SPARSE
+        tar.addfile(info)
+    header = bytearray(archive.read_bytes())
+    header[386:410] = b"%011o\0%011o\0" % (3_000_000_000 - 1, 1)  # where it has its only byte
+    header[483:495] = b"%011o\0" % 3_000_000_000
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    archive.write_bytes(header)
+    return archive
+
+
+def pax_sparse(archive: Path, size: str = "3000000000") -> Path:
+    """The same in the format of POSIX, or malformed."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a.png")
+        info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": size, "GNU.sparse.numblocks": "1"}
+        tar.addfile(info)
+    return archive
+
+
+def chain(archive: Path) -> Path:
+    """Five thousand headers, each of which says what the next one is called."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2
+    archive.write_bytes((info.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")) * 5000)
+    return archive
 
 
 def index(entry, folder=Path(), indexes=None, progress=iter):

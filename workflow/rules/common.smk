@@ -35,7 +35,7 @@ try:
             user_files.check(file)
     given = config
     config = references.validated(given)
-    DATA = Path(config["data_folder"]).expanduser()
+    DATA = Path(os.path.expanduser(config["data_folder"]))
     SOURCES = data_sets.sources(config["datasets"], MANIFEST)
     if workflow.is_main_process:
         on_disk.check(config, SOURCES, DATA)
@@ -168,7 +168,7 @@ def weights_of(wildcards):
     """The file of a model that is not trained here: its path, or the place that its url is downloaded to."""
     entry = config["models"][wildcards.model]
     if "path" in entry:
-        return Path(entry["path"]).expanduser()
+        return Path(os.path.expanduser(entry["path"]))
     return DATA / place_of_weights(wildcards.model)
 
 

@@ -59,6 +59,7 @@ def test_a_data_folder_that_is_a_file_is_refused(tmp_path, place):
     for folder in (place, f"{tmp_path}/{place}"):
         assert refusal(small(data_folder=folder)).startswith("data_folder: ")
     check(small(data_folder="new/folder"))
+    assert "can't be a folder (File name too long)" in refusal(small(data_folder="x" * 300))
 
 
 def test_a_wrong_count_is_refused(photos):

@@ -27,6 +27,13 @@ WRONG = {
     "bracket": ("run: [a\nb: c\n", "line 2: is no YAML (expected ',' or ']', but got ':')."),
     "no such alias": ("a: *b\n", "line 1: is no YAML (found undefined alias 'b')."),
     "control character": ("run: a\0b\n", "is no YAML (unacceptable character #x0000"),
+    "another tag": (
+        "a: 1\nb: !mine c\n",
+        "line 2: is no YAML (could not determine a constructor for the tag '!mine').",
+    ),
+    "Python": ("a: !!python/name:os.system\n", "line 1: is no YAML (could not determine a constructor for the tag"),
+    "key of a list": ("[a]: 1\n", "line 1: is no YAML (found unhashable key)."),
+    "month": ("a: 2024-13-01\n", "holds a value that can't be read (month must be in 1..12)."),
     "list": ("- a\n", "holds no keys."),
     "nothing": ("", "holds no keys."),
 }

@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 
 from sgaplus.data.archives import Limits, members, reading, safe_path, unpack
 from sgaplus.errors import ArchiveError, DiskError
-from tests.unit.making import link, make_tar
+from tests.unit.making import chain, gnu_sparse, link, make_tar, make_zip, pax_sparse
 
 PNG = {".png"}
-
-
-def make_zip(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
 
 
 MAKERS = {"a.zip": make_zip, "a.tar": make_tar}
@@ -189,30 +182,6 @@ def test_a_name_that_no_file_may_have_is_refused(make, name):
     assert len(message) < 400
 
 
-def gnu_sparse(archive: Path) -> Path:
-    """One member of 10 kB that unpacks to 3 GB, in the old format of GNU tar."""
-    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
-        info = tarfile.TarInfo("a.png")
-        info.type = tarfile.GNUTYPE_SPARSE
-        tar.addfile(info)
-    header = bytearray(archive.read_bytes())
-    header[386:410] = b"%011o\0%011o\0" % (3_000_000_000 - 1, 1)  # where it has its only byte
-    header[483:495] = b"%011o\0" % 3_000_000_000
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header[:512])
-    archive.write_bytes(header)
-    return archive
-
-
-def pax_sparse(archive: Path, size: str = "3000000000") -> Path:
-    """The same in the format of POSIX, or malformed."""
-    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-        info = tarfile.TarInfo("a.png")
-        info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": size, "GNU.sparse.numblocks": "1"}
-        tar.addfile(info)
-    return archive
-
-
 @pytest.mark.parametrize("make", [gnu_sparse, pax_sparse])
 def test_a_sparse_member_is_refused(tmp_path, make):
     assert "the member 'a.png' is sparse" in refusal(make(tmp_path / "a.tar"))
@@ -221,14 +190,6 @@ def test_a_sparse_member_is_refused(tmp_path, make):
 def test_a_malformed_sparse_header_is_refused(tmp_path):
     archive = pax_sparse(tmp_path / "a.tar", "three")
     assert "broken (invalid literal for int() with base 10: 'three')" in refusal(archive)
-
-
-def chain(archive: Path) -> Path:
-    """Five thousand headers, each of which says what the next one is called."""
-    info = tarfile.TarInfo("././@LongLink")
-    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2
-    archive.write_bytes((info.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")) * 5000)
-    return archive
 
 
 def test_a_chain_of_headers_is_refused(tmp_path):

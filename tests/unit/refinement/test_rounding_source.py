@@ -129,6 +129,8 @@ def test_the_version_of_the_users_class_follows_its_file_and_the_library(own, li
     ("reference", "message"),
     [
         ("absent.py:Power", r"absent\.py: no such file"),
+        (f"{'x' * 300}.py:Power", r"x\.py: no such file"),
+        ("~nobody_here/own.py:Power", r"own\.py: no such file"),
         ("{own}:Powr", r"own\.py has no class 'Powr'\. Did you mean 'Power'\?"),
         ("{own}:Other", r"Other: no rounding\. Derive the class from sgaplus\.refinement\.rounding\.Rounding"),
         ("{own}:Lacking", r"Lacking: lacks the method log_odds\(self, d: Tensor\)"),
@@ -146,6 +148,12 @@ def test_a_file_that_is_no_python_is_named(tmp_path, content):
     (tmp_path / "own.py").write_bytes(content)
     with pytest.raises(ConfigError, match=r"own\.py: not a Python file"):
         rounding_source.find(f"{tmp_path / 'own.py'}:Power")
+
+
+def test_a_class_that_derives_from_itself_is_refused(tmp_path):
+    (tmp_path / "own.py").write_text("class Mine(Other):\n    pass\n\n\nclass Other(Mine):\n    pass\n")
+    with pytest.raises(ConfigError, match="Mine: derives from itself"):
+        rounding_source.find(f"{tmp_path / 'own.py'}:Mine")
 
 
 @pytest.mark.parametrize(

@@ -44,15 +44,18 @@ def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    there = next(place for place in (folder, *folder.parents) if os.path.exists(place) or place == Path("."))
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists() or place == Path("."))
+    except OSError as error:
+        raise ConfigError(f"data_folder: {shorten(str(folder))} can't be a folder ({error.strerror}).") from None
     if not there.is_dir():
         raise ConfigError(f"data_folder: {there} is a file. Name a folder.")
 
 
 def _check_archive(name: str, source: Source, folder: Path) -> None:
     if isinstance(source, Published) and source.archive is not None and source.unregistered(folder):
-        archive = Path(source.archive).expanduser()
-        if not archive.is_file():
+        archive = Path(os.path.expanduser(source.archive))
+        if not os.path.isfile(archive):
             raise ConfigError(
                 f"datasets.{name}.archive: {archive} is no file. Correct the path, or take {name} out of the `parts` "
                 "that name it."

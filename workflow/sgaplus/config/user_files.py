@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -31,6 +32,8 @@ def check(path: str | Path) -> None:
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{_shown(path)}: holds no keys. Write `key: value`, as in config/config.yaml.")
     _check_node(root, path, (), {})
+    with _refusing(path):
+        yaml.safe_load(_text(path))
 
 
 def located(error: SgaplusError, paths: Sequence[str | Path], said: Iterable[str] = ()) -> str:
@@ -55,11 +58,20 @@ def located(error: SgaplusError, paths: Sequence[str | Path], said: Iterable[str
 
 def _read(path: str | Path) -> yaml.Node | None:
     """The tree of a file."""
+    with _refusing(path):
+        return yaml.compose(_text(path), Loader=yaml.SafeLoader)
+
+
+def _text(path: str | Path) -> str:
+    text = Path(path).read_bytes().decode("utf-8-sig")
+    return text.replace("\t", " ") if Path(path).suffix == ".json" else text  # all that JSON may have and YAML may not
+
+
+@contextmanager
+def _refusing(path: str | Path) -> Iterator[None]:
+    """Tell a file that can't be read from other errors."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        if Path(path).suffix == ".json":
-            text = text.replace("\t", " ")  # all that JSON may have and YAML may not
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        yield
     except OSError as error:
         raise ConfigError(f"{_shown(path)}: can't be read ({error.strerror}). Correct the path.") from None
     except UnicodeDecodeError as error:
@@ -75,6 +87,8 @@ def _read(path: str | Path) -> yaml.Node | None:
         raise ConfigError(f"{_shown(path)}: is no YAML ({' '.join(str(error).split())}). Correct it.") from None
     except RecursionError:
         raise ConfigError(f"{_shown(path)}: is nested too deeply. Correct it.") from None
+    except ValueError as error:  # a date in the 13th month
+        raise ConfigError(f"{_shown(path)}: holds a value that can't be read ({error}). Correct it.") from None
 
 
 def _check_node(node: yaml.Node, path: str | Path, around: tuple[int, ...], sizes: dict[int, int]) -> int:
@@ -97,11 +111,12 @@ def _check_node(node: yaml.Node, path: str | Path, around: tuple[int, ...], size
 def _check_keys(node: yaml.Node, path: str | Path) -> None:
     first: dict[str, int] = {}
     for key, _ in _entries(node):
-        if key.value in first and isinstance(key, yaml.ScalarNode):
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in first:
             before = first[key.value]
             raise ConfigError(f"{_shown(path)}, line {_line(key)}: {key.value!r} is in line {before} too. Keep one.")
-        if isinstance(key, yaml.ScalarNode):
-            first[key.value] = _line(key)
+        first[key.value] = _line(key)
 
 
 def _line_of(place: str, node: yaml.Node | None) -> int | None:

@@ -7,6 +7,7 @@ dot and macOS's ``__MACOSX`` are passed over.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import shutil
@@ -34,7 +35,10 @@ BROKEN = (
     RecursionError,  # a chain of headers
     MemoryError,  # a huge header
 )
-"""All that tarfile and zipfile raise at a broken archive."""
+"""All that tarfile and zipfile raise at a broken archive, beside these errors of the system."""
+
+BROKEN_ERRNO = (None, errno.EINVAL)
+"""bz2 raises an OSError without a number; a place before the beginning of the file is an invalid argument."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def reading(archive: str | Path) -> Iterator[None]:
         raise ArchiveError(f"{archive}: no such file. Get it from where its publisher has it.")
     try:
         yield
-    except BROKEN as error:
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in BROKEN_ERRNO:
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ArchiveError(f"{archive}: broken ({shorten(reason)}). {_UNTRUSTED}") from error
 

@@ -5,6 +5,7 @@ Published files and the images unpacked from them lie in the data folder, ``<dat
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,7 @@ def archive_of(datasets: Sources, row: Row, default: str | Path) -> Path:
         if isinstance(source, Published) and source.dataset == row.dataset
     }
     given = [source.archive for source in owners.values() if source.archive is not None]
-    path = Path(given[0]).expanduser() if given else Path(default)
+    path = Path(os.path.expanduser(given[0])) if given else Path(default)
     if not path.is_file():
         raise ImageError(
             f"{path}: no such file. {row.file} is given only to those who register: do so at {row.page}, download it, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -233,16 +234,16 @@ class Folder(Files):
         return self.path
 
     def _listed(self) -> list[Path]:
-        folder = Path(self.path).expanduser()
-        if folder.is_dir():
+        folder = Path(os.path.expanduser(self.path))
+        if os.path.isdir(folder):  # a name that no file may have is no folder
             found = list(folder.iterdir())
-        elif folder.is_file():
+        elif os.path.isfile(folder):
             found = [folder]
         else:
             found = [Path(name) for name in glob(str(folder), recursive=True)]
         files = sorted((f.absolute() for f in found if f.suffix.lower() in SUFFIXES), key=lambda f: f.name)
         if not files:
-            exists = "holds no images" if folder.exists() else "no such folder, and no files match it"
+            exists = "holds no images" if os.path.exists(folder) else "no such folder, and no files match it"
             raise UnknownImagesError(
                 f"{self.path}: {exists}. Put images there ({', '.join(sorted(SUFFIXES))}), or set the data set's "
                 "`path` in the configuration to the folder that has them."
@@ -276,7 +277,7 @@ class Package(Files):
             raise ImageError(f"package {self.package!r}: there is no such folder in it. Correct the name.")
         files = sorted(folder / name for name in self.names)
         for file in files:
-            if not file.is_file():
+            if not os.path.isfile(file):
                 there = [name.name for name in folder.iterdir() if name.suffix.lower() in SUFFIXES]
                 raise ImageError(f"package {self.package!r} has no file {file.name!r}.{did_you_mean(file.name, there)}")
         return files

@@ -7,6 +7,7 @@ is a class of ``rounding``, known by its name, or a class of the user's own, ``f
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,7 @@ def find(rounding: str) -> Class:
     """
     file, _, name = rounding.rpartition(":")
     if file:
-        place = (Path(file).expanduser(), name)
+        place = (Path(os.path.expanduser(file)), name)
         _check(place, rounding)
         return place
     if rounding not in _of_library():
@@ -68,15 +69,21 @@ def _of_library() -> dict[str, str]:
 
 def _check(place: Class, rounding: str) -> None:
     path, name = place
-    if not path.is_file():
+    if not os.path.isfile(path):  # false also for a name that no file may have
         raise ConfigError(f"{path}: no such file. A rounding of your own is `file.py:Class`.")
     try:
         classes = _classes(path)
-    except (SyntaxError, ValueError) as error:  # ValueError: bytes that are no text
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # ValueError: bytes that are no text
         raise ConfigError(f"{path}: not a Python file ({error}).") from None
     if name not in classes:
         raise ConfigError(f"{path} has no class {name!r}.{did_you_mean(name, classes)}")
-    if (LIBRARY, BASE) not in _bases(place):
+    try:
+        bases = _bases(place)
+    except RecursionError:
+        raise ConfigError(
+            f"{rounding}: derives from itself. Derive it from sgaplus.refinement.rounding.Rounding."
+        ) from None
+    if (LIBRARY, BASE) not in bases:
         raise ConfigError(
             f"{rounding}: no rounding. Derive the class from sgaplus.refinement.rounding.Rounding, or from one below "
             "it such as TwoClass."
