@@ -63,7 +63,7 @@ def with_nulls(checked: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
         given: The configuration as Snakemake read it.
     """
     left_out = {
-        section: {name: None for name, entry in given.get(section, {}).items() if entry is None} for section in ASKED
+        section: {name: None for name, entry in given.get(section, {}).items() if entry is None} for section in NAMED
     }
     return {**checked, **{section: checked[section] | names for section, names in left_out.items()}}
 

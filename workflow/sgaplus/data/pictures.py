@@ -79,14 +79,17 @@ def read(path: str | Path) -> np.ndarray:
 
 
 def size(path: str | Path) -> tuple[int, int]:
-    """Width and height of a picture by its header, before the camera's orientation is applied.
+    """Width and height in pixels of an upright picture, by its header.
 
     Raises:
         ImageError: missing or unreadable.
     """
     try:
         with opened(path) as picture:
-            return picture.size
+            # at the end of a PNG file it can't be had without the pixels
+            exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return (picture.height, picture.width) if turned else picture.size
     except Exception as error:  # as for pixels
         raise ImageError(f"{path}: not a readable image ({_reason(error)}).") from error
 
@@ -94,22 +97,6 @@ def size(path: str | Path) -> tuple[int, int]:
 def decode(content: bytes, label: str | Path) -> np.ndarray:
     """As :func:`read`, of an image file's bytes; ``label`` is its name in errors."""
     return _decode(io.BytesIO(content), label)
-
-
-def size(path: str | Path) -> tuple[int, int]:
-    """Width and height in pixels of an upright picture, without its pixels.
-
-    Raises:
-        ImageError: missing or unreadable.
-    """
-    try:
-        with _opened(path) as picture:
-            # at the end of a PNG file it can't be had without the pixels
-            exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
-            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return (picture.height, picture.width) if turned else picture.size
-    except Exception as error:  # as in _decode
-        raise ImageError(f"{path}: not a readable image ({_reason(error)}).") from error
 
 
 def _decode(file: str | Path | BinaryIO, label: str | Path) -> np.ndarray:
