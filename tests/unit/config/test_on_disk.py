@@ -139,12 +139,13 @@ def test_images_of_unpacked_archives_are_known(tmp_path):
     assert "Known: mobile_test:x, mobile_valid:x." in refusal(config)
 
 
-@pytest.mark.parametrize("crop", [[0, 0, 91, 10], [80, 0, 11, 10], [0, 51, 10, 10], [0, 0, 0, 10]])
-def test_a_part_that_is_not_in_the_image_is_refused(crop):
-    assert refusal(shown(crop=crop)).startswith(
-        f"experiments.seen.crop: {crop[2]}x{crop[3]} pixels at {crop[0]}, {crop[1]}"
+@pytest.mark.parametrize("part", [[0, 0, 91, 10], [80, 0, 11, 10], [0, 51, 10, 10]])
+def test_a_part_that_is_not_in_the_image_is_refused(part):
+    within = [80, 50, 10, 10]
+    assert refusal(shown(enlarge=[within, part])).startswith(
+        f"experiments.seen.enlarge: {part[2]}x{part[3]} pixels at {part[0]}, {part[1]}"
     )
-    check(shown(crop=[80, 50, 10, 10]))
+    check(shown(enlarge=[within, [0, 0, 90, 60]]))
 
 
 def test_the_path_of_an_archive_is_right_while_its_images_are_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -94,20 +95,19 @@ def _sizes(source: Source, folder: Path) -> Iterator[tuple[object, tuple[int, in
 
 
 def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: Path) -> None:
-    """The image that an experiment shows is in its data set, and the part that is enlarged in the image."""
+    """The image that an experiment shows is in its data set, and the parts that are enlarged in the image."""
     if experiment.image is None or experiment.dataset is None:
         return
     names = _names(datasets, folder, experiment.dataset)
     if names is not None and experiment.image not in names:
         near = shorten(did_you_mean(experiment.image, names), 300)
         raise ConfigError(f"{where}.image: no {experiment.image!r} in datasets.{experiment.dataset}.{near}")
-    size = _size(experiment.image, datasets[experiment.dataset], folder)
-    if experiment.crop and size:
-        left, top, across, down = experiment.crop
-        if left + across > size[0] or top + down > size[1] or not (across and down):
+    width, height = _size(experiment.image, datasets[experiment.dataset], folder) or (math.inf, math.inf)
+    for left, top, across, down in experiment.enlarge:
+        if left + across > width or top + down > height:
             raise ConfigError(
-                f"{where}.crop: {across}x{down} pixels at {left}, {top} are no part of {experiment.image}, which has "
-                f"{size[0]}x{size[1]}. Write left, top, width and height within it."
+                f"{where}.enlarge: {across}x{down} pixels at {left}, {top} are no part of {experiment.image}, which "
+                f"has {width}x{height}. Write left, top, width and height within it."
             )
 
 
