@@ -103,11 +103,24 @@ def test_an_unreadable_image_is_left_to_its_job(photos):
     check(small(**{"datasets.photos.crop": [90, 60]}))
 
 
+@pytest.mark.parametrize(
+    ("dataset", "known"),
+    [({"path": "photos"}, "a, b"), ({"parts": ["tiny"]}, "tiny:coffee"), ({"manifest": "kodak"}, "kodim01, kodim02")],
+)
+def test_a_data_set_that_names_an_image_which_is_not_there_is_refused(dataset, known):
+    config = small(**{"datasets.photos": dataset | {"images": ["c"]}})
+    assert f"datasets.photos.images: {next(iter(dataset.values()))}: no image 'c'." in refusal(config)
+    assert f"Known: {known}" in refusal(config)
+
+
 def test_an_image_that_is_not_there_is_refused():
     message = "experiments.seen.image: no 'c' in datasets.photos. Known: a, b."
     assert refusal(shown(image="c")) == message
     check(shown())
     check(shown(dataset="tiny", image="coffee"))
+    assert "no 'a' in datasets.photos. Known: b." in refusal(
+        shown(image="a") | {"datasets": small()["datasets"] | {"photos": {"path": "photos", "images": ["b"]}}}
+    )
     assert "no 'tea' in datasets.tiny" in refusal(shown(dataset="tiny", image="tea"))
 
 

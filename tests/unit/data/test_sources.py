@@ -206,6 +206,27 @@ def test_small_images_of_ones_own_are_left_out(folder):
     assert (image.name, image.left, image.width) == ("1", 5, 10)
 
 
+def test_named_images_are_taken_and_only_their_files_are_needed(folder):
+    source = {"manifest": "photos", "images": ["1"]}
+    assert [path.name for path in make(source, manifest.read()).inputs(folder)] == ["1.png"]
+    (folder / "photos" / "0.png").unlink()
+    assert names(index(source, folder)) == ["1"]
+    assert names(index({"manifest": "clips", "images": ["test:0", "valid:1"]}, folder)) == ["valid:1", "test:0"]
+    own = {"path": str(folder / "clips" / "valid"), "images": ["1"]}
+    assert names(index(own, folder)) == ["1"]
+    assert names(index(own | {"manifest": "clips", "splits": ["valid"]}, folder)) == ["1"]
+
+
+@pytest.mark.parametrize("source", [{"manifest": "photos"}, {"path": "photos"}])
+def test_the_number_of_named_images_is_known_and_one_that_is_missing_named(folder, monkeypatch, source):
+    monkeypatch.chdir(folder)
+    assert make(source | {"images": ["1"]}, manifest.read()).known_count({}.get) == 1
+    assert "1 images, but the configuration says count: 2" in refusal(
+        index, source | {"images": ["1"], "count": 2}, folder
+    )
+    assert "photos: no image '2'. Known: " in refusal(index, source | {"images": ["1", "2"]}, folder)
+
+
 def test_a_path_is_taken_instead_of_the_manifests_files_after_a_check_of_them(folder, tmp_path):
     own = shutil.copytree(folder / "photos", tmp_path / "own")
     source = {"manifest": "photos", "path": str(own)}

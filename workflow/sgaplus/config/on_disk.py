@@ -38,6 +38,7 @@ def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
     _check_folder(folder)
     for name in sorted(used(config, datasets)):
         _check_archive(name, datasets[name], folder)
+        _check_images(name, datasets, folder)
         _check_count(name, datasets)
         _check_crop(name, datasets[name], folder)
     for name, entry in config["experiments"].items():
@@ -61,6 +62,15 @@ def _check_archive(name: str, source: Source, folder: Path) -> None:
                 f"datasets.{name}.archive: {archive} is no file. Correct the path, or take {name} out of the `parts` "
                 "that name it."
             )
+
+
+def _check_images(name: str, datasets: Sources, folder: Path) -> None:
+    """The images that a data set names are there, if that can be told."""
+    if datasets[name].images:
+        try:
+            _names(datasets, folder, name)
+        except ImageError as error:
+            raise ConfigError(f"datasets.{name}.images: {error}") from None
 
 
 def _check_count(name: str, datasets: Sources) -> None:

@@ -22,6 +22,7 @@ from sgaplus.data.manifest import Row
 from sgaplus.data.pictures import SUFFIXES
 from sgaplus.data.remote import verify
 from sgaplus.errors import ImageError, UnknownImagesError, did_you_mean
+from sgaplus.files import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,7 @@ def make(entry: Mapping[str, Any], rows: Iterable[Row] = ()) -> Source:
         rows: The rows of the manifest.
     """
     shared = {key: entry[key] for key in ("min_side", "count") if key in entry}
-    if "crop" in entry:
-        shared["crop"] = tuple(entry["crop"])
+    shared |= {key: tuple(entry[key]) for key in ("crop", "images") if key in entry}
     match entry:
         case {"path": path, "manifest": dataset}:
             return OwnCopy(dataset, _selected(rows, entry), path, archive=entry.get("archive"), **shared)
@@ -66,11 +66,13 @@ class Source(ABC):
     """A source of images, and which part of them a data set takes.
 
     Attributes:
+        images: Names of the images that are taken; () for all.
         min_side: Images with a side of fewer pixels are left out.
         crop: Width and height in pixels of the centre that is taken of an image; the whole image if None.
         count: Number of images that must remain; any if None.
     """
 
+    images: tuple[str, ...] = ()
     min_side: int = 0
     crop: tuple[int, int] | None = None
     count: int | None = None
@@ -97,16 +99,20 @@ class Source(ABC):
         """
 
     def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
-        """The names of all images, also of those under :attr:`min_side`, if they can be told before they are read.
+        """The names of the images, also of those under :attr:`min_side`, if they can be told before they are read.
 
         Args:
             folder: The data folder.
             names_of: Gives those of a data set that this one needs.
 
         Raises:
-            ImageError: as :meth:`inputs`.
+            ImageError: one of :attr:`images` is not there, or as :meth:`inputs`.
         """
-        return None
+        names = self._names_of_all(folder, names_of)
+        if names is None or not self.images:
+            return names
+        self._check_named(names)
+        return set(self.images)
 
     def check_count(self, count_of: Callable[[str], int]) -> None:
         """Compare :attr:`count` with the number of images, if that can be told before they are read.
@@ -115,7 +121,7 @@ class Source(ABC):
             ImageError: there are more or less, or as :meth:`known_count`.
         """
         if self.count is not None and not self.min_side:
-            found = self._count_of_all(count_of)
+            found = len(self.images) or self._count_of_all(count_of)
             self._check_count(self.count if found is None else found)
 
     def known_count(self, count_of: Callable[[str], int]) -> int | None:
@@ -129,7 +135,7 @@ class Source(ABC):
         """
         if self.count is not None:
             return self.count
-        return self._count_of_all(count_of) if not self.min_side else None
+        return len(self.images) or self._count_of_all(count_of) if not self.min_side else None
 
     def index(
         self, folder: Path = Path(), indexes: Mapping[str, str | Path] | None = None, progress: Progress = iter
@@ -154,8 +160,11 @@ class Source(ABC):
             found: All images of the source.
 
         Raises:
-            ImageError: an image is smaller than the crop, or not :attr:`count` images remain.
+            ImageError: one of :attr:`images` is not there, one is smaller than the crop, or not :attr:`count` remain.
         """
+        if self.images:
+            self._check_named({image.name for image in found})
+            found = [image for image in found if image.name in self.images]
         large = [image for image in found if min(image.width, image.height) >= self.min_side]
         if len(large) < len(found):
             logger.info("%d images dropped: a side under %d pixels", len(found) - len(large), self.min_side)
@@ -166,6 +175,10 @@ class Source(ABC):
         """The files of the manifest that only registered users get and whose images are not in the data folder."""
         return []
 
+    def _names_of_all(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        """The names of all images of the source, if they can be told before they are read."""
+        return None
+
     @abstractmethod
     def _count_of_all(self, count_of: Callable[[str], int]) -> int | None:
         """The number of images of all sizes, if it can be told before they are read."""
@@ -173,6 +186,11 @@ class Source(ABC):
     @abstractmethod
     def _all(self, folder: Path, indexes: Mapping[str, str | Path], progress: Progress) -> list[IndexedImage]:
         """All images, verified and whole."""
+
+    def _check_named(self, names: set[str]) -> None:
+        for name in self.images:
+            if name not in names:
+                raise ImageError(f"{self.label}: no image {name!r}.{shorten(did_you_mean(name, names), 300)}")
 
     def _check_count(self, found: int) -> None:
         if self.count is not None and found != self.count:
@@ -192,7 +210,7 @@ class Files(Source):
             ImageError: there are none, not :attr:`count` of them, or two of one name.
         """
         files = self._listed()
-        if not self.min_side:  # else the number is known only when all are read
+        if not (self.min_side or self.images):  # else the number is known only when all are read
             self._check_count(len(files))
         duplicate = first_duplicate([file.stem for file in files])
         if duplicate:
@@ -209,7 +227,7 @@ class Files(Source):
     def inputs(self, folder: Path) -> list[Path]:
         return self.files()
 
-    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+    def _names_of_all(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
         return {name_of(file) for file in self.files()}
 
     def _count_of_all(self, count_of: Callable[[str], int]) -> int:
@@ -301,10 +319,17 @@ class Published(Source):
     def label(self) -> str:
         return self.dataset
 
-    def inputs(self, folder: Path) -> list[Path]:
-        return [folder / row.images_at for row in self.rows]
+    @property
+    def taken(self) -> tuple[Row, ...]:
+        """The rows without those of single images that are not among :attr:`images`."""
+        if not self.images:
+            return self.rows
+        return tuple(row for row in self.rows if row.is_archive or name_of(Path(row.file)) in self.images)
 
-    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+    def inputs(self, folder: Path) -> list[Path]:
+        return [folder / row.images_at for row in self.taken]
+
+    def _names_of_all(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
         several = sum(row.is_archive for row in self.rows) > 1
         names: set[str] = set()
         for row in self.rows:
@@ -316,18 +341,18 @@ class Published(Source):
         return names
 
     def unregistered(self, folder: Path) -> list[Row]:
-        return [row for row in self.rows if not row.urls and not (folder / row.images_at).exists()]
+        return [row for row in self.taken if not row.urls and not (folder / row.images_at).exists()]
 
     def _count_of_all(self, count_of: Callable[[str], int]) -> int | None:
         return _total(self.rows)
 
     def _all(self, folder: Path, indexes: Mapping[str, str | Path], progress: Progress) -> list[IndexedImage]:
         """All images; several archives are told apart by their splits."""
-        files = {row: _files(row, folder) for row in self.rows}
+        files = {row: _files(row, folder) for row in self.taken}
         read = {file: of_file(file) for file in progress([file for found in files.values() for file in found])}
         singles: list[IndexedImage] = []
         archives: dict[str, list[IndexedImage]] = {}
-        for row in self.rows:
+        for row in self.taken:
             found = read_index(folder / row.images_at) if row.kind == "tar" else [read[file] for file in files[row]]
             _check_number(row, found, folder)
             _check_sizes([row], found)
@@ -357,13 +382,13 @@ class OwnCopy(Published):
     @property
     def own(self) -> Folder:
         """The files of the copy."""
-        return Folder(self.path, min_side=self.min_side, count=self.count)
+        return Folder(self.path, images=self.images, min_side=self.min_side, count=self.count)
 
     def inputs(self, folder: Path) -> list[Path]:
         return self.own.files()
 
-    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
-        return self.own.known_names(folder, names_of)
+    def _names_of_all(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        return {name_of(file) for file in self.own.files()}
 
     def unregistered(self, folder: Path) -> list[Row]:
         return []
@@ -409,7 +434,7 @@ class Union(Source):
     def inputs(self, folder: Path) -> list[Path]:
         return []
 
-    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+    def _names_of_all(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
         names: set[str] = set()
         for part in self.parts:
             of_part = names_of(part)
