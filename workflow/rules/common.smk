@@ -33,7 +33,7 @@ try:
     if workflow.is_main_process:
         for file in CONFIGFILES:
             user_files.check(file)
-    given = config
+    given = user_files.arranged(config, CONFIGFILES[0]) if CONFIGFILES else config
     config = references.validated(given)
     DATA = Path(os.path.expanduser(config["data_folder"]))
     SOURCES = data_sets.sources(config["datasets"], MANIFEST)

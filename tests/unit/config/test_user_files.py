@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from sgaplus.config.user_files import check, located, main
+from sgaplus.config.user_files import arranged, check, located, main
 from sgaplus.errors import ConfigError
 
 from .configurations import CONFIG, refusal, small
@@ -118,3 +118,13 @@ def test_errors_of_the_configuration_begin_with_the_place_of_their_key(tmp_path)
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump(config))
         assert located(ConfigError(refusal(config)), [path]).startswith(f"{path}, line ")
+
+
+def test_a_configuration_has_the_order_of_its_first_file_and_what_is_new_comes_last(tmp_path):
+    (tmp_path / "first.yaml").write_text("claims: {a: {text: A, steps: 1}, b: {}, gone: {}}\nrun: x\n")
+    laid_over = {"run": "y", "claims": {"new": {}, "b": {}, "a": {"steps": 2, "text": "A"}}}
+    found = arranged(laid_over, tmp_path / "first.yaml")
+    assert found == laid_over
+    assert list(found) == ["claims", "run"]
+    assert list(found["claims"]) == ["a", "b", "new"]
+    assert list(found["claims"]["a"]) == ["text", "steps"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -36,6 +37,15 @@ def check(path: str | Path) -> None:
         yaml.safe_load(_text(path))
 
 
+def arranged(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """A configuration with its keys in the order of a file's, and its further ones after them.
+
+    Snakemake puts the keys of a file that is laid over another one first, and the order of claims and methods is
+    that of the report and the figures.
+    """
+    return _arranged(config, yaml.safe_load(_text(path)))
+
+
 def located(error: SgaplusError, paths: Sequence[str | Path], said: Iterable[str] = ()) -> str:
     """An error's text after the file and line where its key stands, if it is in one of the files.
 
@@ -54,6 +64,13 @@ def located(error: SgaplusError, paths: Sequence[str | Path], said: Iterable[str
         if line is not None:
             return f"{_shown(path)}, line {line}: {error}"
     return str(error)
+
+
+def _arranged(part: Any, like: Any) -> Any:
+    if not (isinstance(part, Mapping) and isinstance(like, Mapping)):
+        return part
+    keys = [key for key in like if key in part] + [key for key in part if key not in like]
+    return {key: _arranged(part[key], like.get(key)) for key in keys}
 
 
 def _read(path: str | Path) -> yaml.Node | None:
