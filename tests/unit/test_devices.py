@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sgaplus import devices
+from sgaplus import devices, gpus
 from sgaplus.errors import DeviceError, TrainingError
 
 
@@ -31,18 +33,34 @@ def test_auto_with_a_gpu_takes_it(monkeypatch):
     assert devices.resolve("cpu").type == "cpu"
 
 
+def test_float32_is_float32_on_a_gpu_and_sums_are_the_same_in_every_run(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with torch.backends.cudnn.flags(allow_tf32=True, deterministic=False, benchmark=True):
+        devices.resolve("auto")
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+
+
 def test_cuda_without_a_gpu_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError, match="no CUDA device here"):
         devices.resolve("cuda")
 
 
-def test_a_job_gets_the_gpus_that_it_asked_for_and_no_more_than_there_are(monkeypatch):
+def test_a_job_gets_the_gpus_that_it_asked_for_and_no_more_than_there_are(monkeypatch, tmp_path):
+    current = []
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpus, "_held", {})
     assert devices.granted("cpu", 4) == [torch.device("cpu")]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"GPU-{index}"))
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     assert devices.granted("auto", 1) == [torch.device("cuda", 0)]
     assert devices.granted("cuda", 4) == [torch.device("cuda", 0), torch.device("cuda", 1)]
+    assert current == [0, 0]
 
 
 @pytest.mark.parametrize(("bf16", "amx", "precision"), [(1, 0, "bfloat16"), (0, 1, "bfloat16"), (0, 0, "float32")])

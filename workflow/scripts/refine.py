@@ -15,7 +15,8 @@ from sgaplus.refinement.task import Refinement
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     options = snakemake.params.options
-    engine = Engine(snakemake.input.model, devices.resolve(snakemake.params.device), options["precision"])
+    (device,) = devices.granted(snakemake.params.device, gpus=1)
+    engine = Engine(snakemake.input.model, device, options["precision"])
     size, number = options["images_per_job"], int(snakemake.wildcards.chunk)
     chunk = Chunk(
         engine,

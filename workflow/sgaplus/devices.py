@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from sgaplus.errors import DeviceError, TrainingError
+from sgaplus.gpus import claim
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,18 @@ LONG = 200_000
 def resolve(device: str) -> torch.device:
     """The torch device for ``auto``, ``cpu`` or ``cuda``; ``auto`` falls back to the CPU and says so.
 
+    float32 is float32 there: convolutions of GPUs since Ampere would take TF32 by default, whose 10 bits of mantissa
+    change rates and decoded pixels. Where fewer bits are allowed, the code asks for bfloat16. cuDNN takes algorithms
+    that give the same sums in every run.
+
     Raises:
         DeviceError: ``cuda`` is asked for and torch finds no CUDA device.
     """
     if device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         return torch.device("cuda")
     if device == "cuda":
         raise DeviceError("torch finds no CUDA device here.")
@@ -50,11 +57,17 @@ def granted_to_training(device: str, gpus: int, steps: int) -> list[torch.device
 
 
 def granted(device: str, gpus: int) -> list[torch.device]:
-    """The devices of one job: up to ``gpus`` GPUs, or the CPU; ``device`` as for :func:`resolve`."""
+    """The devices of one job: up to ``gpus`` GPUs that no other job has, or the CPU; ``device`` as for :func:`resolve`.
+
+    Of the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves, as schedulers set it. The first becomes torch's current one.
+    """
     first = resolve(device)
     if first.type == "cpu":
         return [first]
-    return [torch.device("cuda", i) for i in range(min(gpus, torch.cuda.device_count()))]
+    names = [str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())]
+    taken = claim(names, min(gpus, len(names)))
+    torch.cuda.set_device(taken[0])
+    return [torch.device("cuda", index) for index in taken]
 
 
 def describe() -> dict[str, str | int]:
