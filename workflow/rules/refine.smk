@@ -54,6 +54,8 @@ rule gather_records:
         layout.log("gather_records/{experiment}"),
     benchmark:
         layout.benchmark("gather_records/{experiment}")
+    wildcard_constraints:
+        experiment=NAME if not layout.made else one_of([]),
     conda:
         ENVIRONMENT
     threads: 1

@@ -40,7 +40,11 @@ rule judge_claims:
     """Judge the paper's claims by the run's own numbers."""
     input:
         records=[layout.records(experiment) for experiment in run_files.judged],
-        artifacts=[run_files.shown(experiment) for experiment in run_files.judged],
+        artifacts=[
+            file
+            for experiment in run_files.judged
+            for file in run_files.shown(experiment)
+        ],
         published=PUBLISHED,
     output:
         csv=layout.claims("csv"),

@@ -1,5 +1,7 @@
 """Judge the paper's claims by the run's records."""
 
+from pathlib import Path
+
 from sgaplus import records
 from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.analysis.published import Published
@@ -17,7 +19,7 @@ with logged(snakemake.log[0]):
         name: Results(Experiment.of(entry), methods, records.read([path]), published)
         for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
     }
-    artifacts = dict(zip(experiments, snakemake.input.artifacts, strict=True))
+    artifacts = {Path(path).stem: path for path in snakemake.input.artifacts}
     entries = [Claim.of(entry) for entry in snakemake.params.claims.values()]
     judged = [claims.judge(results[claim.experiment], claim) for claim in entries]
     files = dict(snakemake.output.items())

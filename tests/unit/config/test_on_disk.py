@@ -113,6 +113,17 @@ def test_a_data_set_that_names_an_image_which_is_not_there_is_refused(dataset, k
     assert f"Known: {known}" in refusal(config)
 
 
+def test_records_that_are_not_there_are_refused(tmp_path):
+    config = small(records="kept")
+    assert refusal(config) == (
+        "records: kept/curves.parquet is not there. Correct the folder, or leave out experiments.curves by null."
+    )
+    (tmp_path / "kept").mkdir()
+    for name in config["experiments"]:
+        (tmp_path / f"kept/{name}.parquet").touch()
+    check(config)
+
+
 def test_an_image_that_is_not_there_is_refused():
     message = "experiments.seen.image: no 'c' in datasets.photos. Known: a, b."
     assert refusal(shown(image="c")) == message

@@ -77,8 +77,8 @@ def test_experiments_by_what_shows_them(found):
     assert found.with_pictures == ["pictures"]
     assert found.with_table == ["table"]
     assert found.judged == ["curves"]
-    assert found.shown("curves") == "results/test/figures/curves.png"
-    assert found.shown("table") == "results/test/tables/table.html"
+    assert found.shown("curves") == ["results/test/figures/curves.png"]
+    assert found.shown("table") == ["results/test/tables/table.html"]
 
 
 def test_models_are_those_that_something_is_refined_under(found):
@@ -113,7 +113,18 @@ def test_an_experiment_can_have_a_figure_and_a_table():
         "html",
         "tex",
     ]
-    assert found.shown("curves") == "results/test/figures/curves.png"
+    assert found.shown("curves") == ["results/test/figures/curves.png"]
+
+
+def test_of_another_runs_records_everything_is_made_that_needs_no_more():
+    found = files(records="elsewhere")
+    assert found.records() == [f"elsewhere/{name}.parquet" for name in ("curves", "table", "pictures")]
+    assert found.records("table") == ["elsewhere/table.parquet"]
+    assert found.with_figure == ["explained", "curves"]
+    assert not found.shown("pictures")
+    assert not found.training_curves
+    assert not found.costs
+    assert found.claims
 
 
 def test_without_claims_or_trainings_there_is_nothing_of_them():

@@ -35,7 +35,7 @@ PAGE = """<style>
 CLAIM = """<div class="claim"><div>
 <p><span class="verdict" style="background: {color}">{verdict}</span></p>
 <p>{text}</p>
-<p class="source">{source}; judged by <a href="{link}">{experiment}</a></p>
+<p class="source">{source}; judged by {experiment}</p>
 <p class="evidence">{evidence}</p>
 </div>{picture}</div>"""
 
@@ -47,7 +47,7 @@ RULE = (
     f"it is not judged by fewer than {FEWEST} images."
 )
 
-LINK = "javascript:app.showResultInfo('{}')"
+LINK = """<a href="javascript:app.showResultInfo('{}')">{}</a>"""
 
 
 def table(judged: Sequence[Judged], notice: str = "") -> Table:
@@ -63,10 +63,10 @@ def page(judged: Sequence[Judged], artifacts: Mapping[str, str], notice: str = "
 
     Args:
         judged: The claims.
-        artifacts: For each experiment its figure (PNG) or, if it has none, its table (HTML).
+        artifacts: For each experiment that is shown its figure (PNG) or, if it has none, its table (HTML).
         notice: What stands first; may be empty.
     """
-    claims = "\n".join(_html(one, artifacts[one.experiment]) for one in judged)
+    claims = "\n".join(_html(one, artifacts.get(one.experiment)) for one in judged)
     first = f"<p><b>{html.escape(notice)}</b></p>\n" if notice else ""
     return PAGE.format(notice=first, summary=summary(judged), rule=RULE, conditions=CONDITIONS, claims=claims)
 
@@ -80,15 +80,15 @@ def summary(judged: Sequence[Judged]) -> str:
     )
 
 
-def _html(one: Judged, artifact: str) -> str:
-    picture = ""
-    if artifact.endswith(".png"):
+def _html(one: Judged, artifact: str | None) -> str:
+    picture, experiment = "", html.escape(one.experiment)
+    if artifact and artifact.endswith(".png"):
         data = base64.b64encode(Path(artifact).read_bytes()).decode()
-        picture = f'<img alt="{html.escape(one.experiment)}" src="data:image/png;base64,{data}">'
+        picture = f'<img alt="{experiment}" src="data:image/png;base64,{data}">'
     return CLAIM.format(
         color=COLORS[one.verdict],
-        link=LINK.format(artifact),
+        experiment=LINK.format(artifact, experiment) if artifact else experiment,
         picture=picture,
         verdict=html.escape(one.printed),
-        **{key: html.escape(getattr(one, key)) for key in ("text", "source", "experiment", "evidence")},
+        **{key: html.escape(getattr(one, key)) for key in ("text", "source", "evidence")},
     )

@@ -26,9 +26,11 @@ class Layout:
 
     Attributes:
         run: The run's name.
+        made: Folder of the records, if another run has made them.
     """
 
     run: str
+    made: str | None = None
 
     @property
     def folder(self) -> str:
@@ -76,7 +78,7 @@ class Layout:
 
     def records(self, experiment: str) -> str:
         """The records that an experiment selects."""
-        return f"{self.folder}/records/{experiment}.parquet"
+        return f"{self.made or f'{self.folder}/records'}/{experiment}.parquet"
 
     def figure(self, name: str, suffix: str) -> str:
         """A figure, named as its experiment: ``pdf`` or ``png``."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus.analysis.experiment import Experiment
+from sgaplus.config.layout import Layout
 from sgaplus.config.needed import used
 from sgaplus.data import pictures
 from sgaplus.data.datasets import Sources, count
@@ -36,6 +37,8 @@ def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
         ConfigError: one line that names the key, what is wrong and what would be right.
     """
     _check_folder(folder)
+    if "records" in config:
+        _check_records(config)
     for name in sorted(used(config, datasets)):
         _check_archive(name, datasets[name], folder)
         _check_images(name, datasets, folder)
@@ -52,6 +55,15 @@ def _check_folder(folder: Path) -> None:
         raise ConfigError(f"data_folder: {shorten(str(folder))} can't be a folder ({error.strerror}).") from None
     if not there.is_dir():
         raise ConfigError(f"data_folder: {there} is a file. Name a folder.")
+
+
+def _check_records(config: Mapping[str, Any]) -> None:
+    for name, entry in config["experiments"].items():
+        file = Path(Layout(config["run"], config["records"]).records(name))
+        if "dataset" in entry and not file.is_file():
+            raise ConfigError(
+                f"records: {file} is not there. Correct the folder, or leave out experiments.{name} by null."
+            )
 
 
 def _check_archive(name: str, source: Source, folder: Path) -> None:

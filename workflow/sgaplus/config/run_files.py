@@ -32,7 +32,7 @@ class RunFiles:
 
     def __init__(self, config: Mapping[str, Any], sources: Sources) -> None:
         self.config = config
-        self.layout = Layout(config["run"])
+        self.layout = Layout(config["run"], config.get("records"))
         self.refinements = plan.refinements(config)
         self.parts = plan.parts(config)
         self._sources = sources
@@ -60,8 +60,14 @@ class RunFiles:
         return {name: list(plan.refinements(self.config, name)) for name in self.config["experiments"]}
 
     def records(self, experiment: str | None = None) -> list[str]:
-        """The record files of the jobs that do an experiment's refinements; without one, those of all jobs."""
-        return self._of_jobs(experiment, "parquet")
+        """The record files of the jobs that do an experiment's refinements; without one, those of all jobs.
+
+        Where another run has made the records, the file of the experiment, or those of all.
+        """
+        if not self.layout.made:
+            return self._of_jobs(experiment, "parquet")
+        names = [experiment] if experiment else [name for name, keys in self.selected.items() if keys]
+        return [self.layout.records(name) for name in names]
 
     def streams(self, experiment: str) -> list[str]:
         """The bitstreams of the jobs that do an experiment's refinements."""
@@ -83,14 +89,17 @@ class RunFiles:
 
     @property
     def with_figure(self) -> list[str]:
-        """The experiments that have a figure."""
-        return [name for name, entry in self.config["experiments"].items() if "figure" in entry]
+        """The experiments that have a figure; of another run's records, those whose figure needs nothing else."""
+        named = [name for name, entry in self.config["experiments"].items() if "figure" in entry]
+        return [name for name in named if not (self.layout.made and self._has_pictures(name))]
 
     @property
     def with_pictures(self) -> list[str]:
         """The experiments whose figure shows pictures, which it decodes from bitstreams."""
-        kind_of = {name: self.config["experiments"][name]["figure"] for name in self.with_figure}
-        return [name for name, kind in kind_of.items() if kinds.find("figure", kind).bitstreams]
+        return [name for name in self.with_figure if self._has_pictures(name)]
+
+    def _has_pictures(self, name: str) -> bool:
+        return kinds.find("figure", self.config["experiments"][name]["figure"]).bitstreams
 
     @property
     def judged(self) -> list[str]:
@@ -120,13 +129,13 @@ class RunFiles:
 
     @property
     def training_curves(self) -> list[str]:
-        """The figure of all trainings, if there are any."""
-        return self._figures(["training"]) if self.trained else []
+        """The figure of all trainings, if there are any here."""
+        return self._figures(["training"]) if self.trained and not self.layout.made else []
 
     @property
     def costs(self) -> list[str]:
-        """The table of what the run cost."""
-        return self._tables(["run_cost"])
+        """The table of what the run cost, unless another run has made its records."""
+        return self._tables(["run_cost"]) if not self.layout.made else []
 
     @property
     def claims(self) -> list[str]:
@@ -144,11 +153,11 @@ class RunFiles:
         tables = self._tables([experiment]) if experiment in self.with_table else []
         return figures + tables
 
-    def shown(self, experiment: str) -> str:
-        """The file that shows an experiment on a page: its figure or, if it has none, its table."""
+    def shown(self, experiment: str) -> list[str]:
+        """The file that shows an experiment on a page, if there is one: its figure or, if it has none, its table."""
         if experiment in self.with_figure:
-            return self.layout.figure(experiment, "png")
-        return self.layout.table(experiment, "html")
+            return [self.layout.figure(experiment, "png")]
+        return [self.layout.table(experiment, "html")] if experiment in self.with_table else []
 
     def _tables(self, names: Iterable[str]) -> list[str]:
         return [self.layout.table(name, suffix) for name in names for suffix in OF_A_TABLE]
