@@ -26,14 +26,19 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 class tqdm(_Bar):  # the name is tqdm's own, by which code_version knows a bar
-    """A progress bar of known length, shown unless it is :func:`heard_by` somebody."""
+    """A progress bar of known length, shown unless it is :func:`heard_by` somebody.
+
+    Attributes:
+        position: How far it is, also where it is not shown.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.listener = _listener.get()
+        self.listener, self.position = _listener.get(), 0.0
         super().__init__(*arguments, **options | ({"disable": True} if self.listener else {}))
 
     def update(self, n: float | None = 1) -> bool | None:
-        """Move on by n of the total."""
+        """Move on by n of the total, or back."""
+        self.position += n or 0
         if self.listener and self.total:
             self.listener((n or 0) / self.total)
         return super().update(n)

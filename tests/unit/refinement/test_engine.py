@@ -9,8 +9,10 @@ from sgaplus.codec.hyperprior import Hyperprior
 from sgaplus.codec.latents import Latents
 from sgaplus.errors import RefinementError
 from sgaplus.meter import peak_memory
+from sgaplus.progress import heard_by
 from sgaplus.refinement import memory, rounding
 from sgaplus.refinement.engine import refine
+from sgaplus.refinement.latent_optimization import LatentOptimization
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.rounding import Rounding
 
@@ -160,3 +162,53 @@ def test_a_small_budget_splits_the_batch_and_cuts_strips_without_changing_result
     tight = refine(codec, images, SSL, Plan(0.01, 5, memory_bytes=1))
     for one, other in zip(roomy, tight, strict=True):
         assert other.rows[-1]["true_loss"] == pytest.approx(one.rows[-1]["true_loss"], rel=1e-3)
+
+
+class Device:
+    """Memory of a device that holds so many pixels of images at once: a step with more of them fails."""
+
+    def __init__(self, monkeypatch, pixels: int) -> None:
+        self.sub_batches: list[tuple[list[str], int | None]] = []
+        distortion, narrowest = Codec.distortion, 16 * 9  # latent rows of a strip with its halo
+
+        def limited(codec, batch, y, strip=None, reference=None):
+            count, _, height, width = batch.x.shape
+            if count * min(height, (strip or height) * 16 + narrowest) * width > pixels:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return distortion(codec, batch, y, strip, reference)
+
+        begin = LatentOptimization.__init__
+
+        def noted(optimization, codec, sub_batch, *others):
+            self.sub_batches.append((sub_batch.names, sub_batch.strip))
+            begin(optimization, codec, sub_batch, *others)
+
+        monkeypatch.setattr(Codec, "distortion", limited)
+        monkeypatch.setattr(LatentOptimization, "__init__", noted)
+
+
+@pytest.mark.usefixtures("batches")
+def test_a_sub_batch_that_does_not_fit_is_halved_and_done_from_its_beginning(codec, picture, monkeypatch, caplog):
+    images = [(name, picture(32, 48)) for name in "abcde"]
+    plan = Plan(0.01, 5, frozenset({2}))
+    alone = [row for image in images for row in rows_of(refine(codec, [image], SSL, plan)[0])]
+    told = []
+    device = Device(monkeypatch, 2 * 32 * 48)
+    with heard_by(told.append):
+        halved = refine(codec, images, SSL, plan)
+    assert [names for names, _ in device.sub_batches] == [list("abcde"), list("ab"), list("cde"), ["c"], list("de")]
+    assert [row for one in halved for row in rows_of(one)] == [pytest.approx(row, rel=1e-3) for row in alone]
+    assert sum(told) == pytest.approx(1)
+    assert "out of memory with 5 image(s) of 48x32 pixels at once; from their beginning in smaller parts" in caplog.text
+
+
+def test_an_image_that_does_not_fit_is_cut_into_strips_and_refused_when_none_fits(codec, picture, monkeypatch):
+    image = ("tall", picture(400, 16))
+    (whole,) = refine(codec, [image], SSL, Plan(0.01, 3))
+    device = Device(monkeypatch, 220 * 16)
+    (cut,) = refine(codec, [image], SSL, Plan(0.01, 3))
+    assert [strip for _, strip in device.sub_batches] == [None, 12, 6, 3]
+    assert cut.rows[-1]["true_loss"] == pytest.approx(whole.rows[-1]["true_loss"], rel=1e-3)
+    Device(monkeypatch, 1)
+    with pytest.raises(RefinementError, match="tall: a step needs more memory than cpu has free"):
+        refine(codec, [image], SSL, Plan(0.01, 3))

@@ -13,8 +13,10 @@ on its companions: exactly on a CPU, which refines one image at a time; on a GPU
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from sgaplus.codec.frozen import Codec
@@ -50,6 +52,7 @@ def refine(
 
     Raises:
         RefinementError: two images have one name.
+        RefinementError: not even one image, in the narrowest strips, fits the memory of the device.
         NonFiniteLossError: a loss stopped being finite; it carries the rows measured so far.
     """
     names = [name for name, _ in images]
@@ -60,16 +63,32 @@ def refine(
     if codec.device.type == "cpu":
         keep_memory()
     done: dict[str, Refined] = {}
-    sub_batches = list((memory or StepMemory(codec)).sub_batches(images, method, plan))
+    memory = memory or StepMemory(codec)
+    waiting = deque(memory.sub_batches(images, method, plan))
     with tqdm(total=plan.steps * len(images), desc=label, unit="image-step", mininterval=1, smoothing=0.1) as bar:
-        for sub_batch in sub_batches:
+        while waiting:
+            sub_batch, begun = waiting.popleft(), bar.position
             try:
-                outcome = _refine_sub_batch(codec, sub_batch, method, plan, bar)
+                outcome = _refine_if_it_fits(codec, sub_batch, method, plan, bar)
             except NonFiniteLossError as error:
                 error.rows = [row for refined in done.values() for row in refined.rows] + error.rows
                 raise
-            done |= {refined.name: refined for refined in outcome}
+            if outcome is None:
+                waiting.extendleft(reversed(memory.smaller(sub_batch)))
+                bar.update(begun - bar.position)
+            else:
+                done |= {refined.name: refined for refined in outcome}
     return [done[name] for name in names]
+
+
+def _refine_if_it_fits(
+    codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan, bar: tqdm
+) -> list[Refined] | None:
+    """The outcome of a sub-batch; None, with its memory free again, if the device has too little."""
+    try:
+        return _refine_sub_batch(codec, sub_batch, method, plan, bar)
+    except torch.OutOfMemoryError:
+        return None
 
 
 def _refine_sub_batch(codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan, bar: tqdm) -> list[Refined]:

@@ -37,6 +37,21 @@ class SubBatch:
         """The images' names."""
         return [name for name, _ in self.images]
 
+    def smaller(self, rows: int) -> list[SubBatch]:
+        """The same images in sub-batches of half the memory: half the images or, of a single one, half the rows.
+
+        Args:
+            rows: Latent rows that are synthesised at once where :attr:`strip` is None; 1 if they can't be cut.
+
+        Returns:
+            Nothing, if there is no smaller sub-batch.
+        """
+        half = len(self.images) // 2
+        if half:
+            return [SubBatch(self.images[:half], self.strip), SubBatch(self.images[half:], self.strip)]
+        strip = (self.strip or rows) // 2
+        return [SubBatch(self.images, strip)] if strip else []
+
 
 class LatentOptimization:
     """Optimisation state of one sub-batch: latents, optimiser, random streams.

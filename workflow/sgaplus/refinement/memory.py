@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sgaplus.codec.frozen import Codec, padded_size
+from sgaplus.errors import RefinementError
 from sgaplus.meter import peak_memory
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.method import Method, Plan
@@ -54,6 +55,31 @@ class StepMemory:
             logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
             for i in range(0, len(members), count):
                 yield SubBatch(members[i : i + count], strip)
+
+    def smaller(self, sub_batch: SubBatch) -> list[SubBatch]:
+        """Smaller sub-batches of the same images, after one that the device's memory did not hold.
+
+        Raises:
+            RefinementError: there are no smaller ones.
+        """
+        if self.codec.device.type == "cuda":
+            torch.cuda.empty_cache()  # another process may need it, or the pieces may be too small
+        _, height, width = sub_batch.images[0][1].shape
+        stride = self.codec.model.stride
+        rows = padded_size(height, width, stride)[0] // stride if self.codec.takes_strips else 1
+        smaller = sub_batch.smaller(rows)
+        if not smaller:
+            raise RefinementError(
+                f"{sub_batch.names[0]}: a step needs more memory than {self.codec.device} has free. Free some, or "
+                "refine the image elsewhere."
+            )
+        logger.warning(
+            "out of memory with %d image(s) of %dx%d pixels at once; from their beginning in smaller parts",
+            len(sub_batch.images),
+            width,
+            height,
+        )
+        return smaller
 
     def fit(self, height: int, width: int, per_pixel: float, budget: int) -> tuple[int, int | None]:
         """How many images of a padded size fit the budget at once.
