@@ -208,15 +208,17 @@ def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, s
         write_config(finished)
     running, most = set(), 0
     for line in printed.splitlines():
-        if job := re.match(r"Job (\d+): (Refining|Training)", line):
+        if job := re.match(r"Job (\d+): (Refining|Training|Comparing)", line):
             running.add(job[1])
         if job := re.match(r"Finished jobid: (\d+)", line):
             running.discard(job[1])
         most = max(most, len(running))
     assert most == 1
-    jobs = [message for message in started(printed) if message.startswith(("Refining", "Training"))]
+    jobs = [message for message in started(printed) if message.startswith(("Refining", "Training", "Comparing"))]
+    assert jobs.count("Comparing the GPU with the CPU") == 1
     if not torch.cuda.is_available():
         assert printed.count("auto found no GPU; computing on the CPU\n") == len(jobs)
+        assert "nothing to compare" in (finished / "results/auto/selftest.txt").read_text()
 
 
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been_killed(finished, snakemake):

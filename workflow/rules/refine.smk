@@ -1,11 +1,36 @@
 # Refinement: one job per data set, chunk of images, model, and part of the refinements under that model.
 
 
+# Of the first GPU that is free; a run whose GPU does not compute what the CPU does stops here.
+rule selftest:
+    """Compare what a GPU and the CPU compute with a small model."""
+    output:
+        compared=layout.selftest,
+    log:
+        layout.log("selftest"),
+    benchmark:
+        layout.benchmark("selftest")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+    params:
+        device=config["device"],
+        code=code_of("selftest"),
+    message:
+        "Comparing the GPU with the CPU"
+    script:
+        "../scripts/selftest.py"
+
+
 rule refine:
     """Refine a chunk of a data set's images under a model, in several ways."""
     input:
         index=layout.index("{dataset}"),
         model=layout.model("{model}"),
+        selftest=layout.selftest if GPU else [],
     output:
         records=layout.refined(REFINEMENT_JOB, "parquet"),
         streams=layout.refined(REFINEMENT_JOB, "zip"),

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sgaplus import __version__
+from sgaplus.benchmarks import selftest
 from sgaplus.cli import commands, compression
 from sgaplus.cli import main as command_line
 from sgaplus.cli.compression import bundled, nearest
@@ -222,3 +224,18 @@ def test_a_model_that_is_broken_is_refused_before_anything_is_written(photos, tm
     message = f"{tmp_path / 'mine.pth'}: g_s.0.weight holds values that are not finite in float32. Name a model"
     assert message in capsys.readouterr().err
     assert not (tmp_path / "coded").exists()
+
+
+def test_the_selftest_compares_a_device_with_the_cpu(capsys, monkeypatch):
+    monkeypatch.setattr(selftest, "SIDE", 64)
+    assert run("selftest", "--device", "cpu") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["agrees"] * 4
+    monkeypatch.setattr(selftest, "LOSS", -1)
+    assert run("selftest", "--device", "cpu") == 1
+    assert capsys.readouterr().out.startswith("DIFFERS  true loss before refinement: 0 apart")
+
+
+def test_the_selftest_without_a_gpu_says_so(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run("selftest") == 2
+    assert "torch finds no CUDA device here" in capsys.readouterr().err

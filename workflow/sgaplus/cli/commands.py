@@ -12,19 +12,22 @@ from typing import Any
 import torch
 
 from sgaplus import devices
+from sgaplus.benchmarks import selftest as benchmark
 from sgaplus.cli import compression, inputs, outputs
 from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Psnr, Settings, Target, bundled
 from sgaplus.cli.inputs import STANDARD, Input
-from sgaplus.cli.main import DEFAULT_LMBDA
+from sgaplus.cli.main import DEFAULT_LMBDA, DONE, SOME_FAILED
 from sgaplus.cli.outputs import BITSTREAM, Output
 from sgaplus.cli.work import Result, Work, duration_text
 from sgaplus.codec import bitstream
 from sgaplus.codec.chunks import Encoding
+from sgaplus.codec.frozen import Codec
 from sgaplus.config import methods
 from sgaplus.data import photographs, pictures
 from sgaplus.data.photographs import Photograph
 from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, did_you_mean
 from sgaplus.files import size_text, write_csv
+from sgaplus.progress import heard_by
 from sgaplus.refinement.method import Method
 
 COLUMNS = ("image", "width", "height", "model", "bytes", "bpp", "estimated_bpp", "psnr")
@@ -175,6 +178,17 @@ def _settings(options: argparse.Namespace) -> Settings:
     method = Method.from_settings(entries[options.method] | steps)
     name = "" if options.strip else options.method
     return Settings(method, options.steps, options.seed, _device(options.device), name)
+
+
+def selftest(options: argparse.Namespace) -> int:
+    """Compare a device with the CPU."""
+    device = devices.resolve(options.device)
+    model = min(_models(options.model), key=lambda each: abs((each.lmbda or DEFAULT_LMBDA) - DEFAULT_LMBDA))
+    with heard_by(lambda share: None):
+        compared = benchmark.compare(Codec.load(model.path), Codec.load(model.path, device), DEFAULT_LMBDA)
+    for one in compared:
+        print(f"{'agrees' if one.agrees else 'DIFFERS':<8} {one.text}")
+    return DONE if all(one.agrees for one in compared) else SOME_FAILED
 
 
 def _device(name: str) -> torch.device:
@@ -348,4 +362,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "decompress": decompress,
     "info": info,
     "evaluate": evaluate,
+    "selftest": selftest,
 }

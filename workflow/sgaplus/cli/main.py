@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_decompress(commands)
     _add_info(commands)
     _add_evaluate(commands)
+    _add_selftest(commands)
     return parser
 
 
@@ -161,6 +162,16 @@ def _add_evaluate(commands: Any) -> None:
     add("-b", "--bitstreams", required=True, type=Path, metavar="FOLDER", help="where their bitstreams are")
     add("--csv", type=Path, metavar="FILE", help="write the table there too")
     _add_common(parser)
+
+
+def _add_selftest(commands: Any) -> None:
+    text = "Compare what the GPU and the CPU compute with a small model."
+    parser = _command(commands, "selftest", text, "It takes less than a minute. Status 1 says that they differ.\n")
+    add = parser.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cuda", help="what to compare with the CPU (%(default)s)")
+    add("--model", type=Path, metavar="FILE", help="a model file instead of the bundled ones")
+    add("--threads", type=_above_zero, metavar="N", help="processor threads (a thread per core)")
+    parser.set_defaults(quiet=False, verbose=False)
 
 
 def _add_common(parser: argparse.ArgumentParser, writes: bool = True, json: bool = True) -> None:

@@ -72,6 +72,11 @@ class Layout:
         return f"{self.folder}/refinements/{job}.{suffix}"
 
     @property
+    def selftest(self) -> str:
+        """The comparison of the GPU with the CPU."""
+        return f"{self.folder}/selftest.txt"
+
+    @property
     def kept(self) -> str:
         """The folder of single images' results, by all that decides them."""
         return f"{self.folder}/refinements/kept"
