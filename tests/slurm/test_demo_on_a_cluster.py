@@ -196,6 +196,7 @@ def test_slurm_ran_every_job_but_downloads_plots_and_tables(finished, project):
         "index_dataset": [path.stem for path in (project / RESULTS / "datasets").glob("*.csv")],
         "check_model": THREE,
         "train_model": ["tiny_lmbda0.01"],
+        "selftest": [""],
         "refine": [
             f"{path.parent.parent.name}.*{path.parent.name}"
             for path in (project / RESULTS / "refinements").glob("*/*/part*.parquet")
@@ -213,7 +214,7 @@ def test_slurm_ran_every_job_but_downloads_plots_and_tables(finished, project):
 def test_a_gpu_is_asked_of_slurm_for_trainings_and_refinements_alone(finished):
     for job in finished.jobs:
         wants = job.get("TresPerJob") == "gres:gpu:1"
-        assert wants == job["Comment"].startswith(("rule_train_model", "rule_refine")), job
+        assert wants == job["Comment"].startswith(("rule_train_model", "rule_refine", "rule_selftest")), job
         assert minutes(job["TimeLimit"]) > 0
 
 
