@@ -4,12 +4,16 @@ import copy
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from sgaplus.codec.frozen import Codec
 from sgaplus.codec.latents import Latents
+from sgaplus.refinement import latent_optimization as optimization
 from sgaplus.refinement import rounding
-from sgaplus.refinement.latent_optimization import method_loss, random_stream, relaxation
+from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch, method_loss, random_stream, relaxation
 from sgaplus.refinement.low_precision import SynthesisTarget
+from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.rounding import Rounding
 
 
@@ -74,3 +78,45 @@ def test_hyper_latents_draw_their_random_numbers_before_latents_and_each_image_i
         noise_z, noise_y = (torch.rand(v.shape[1:], generator=stream) - 0.5 for v in (latents.z, latents.y))
         torch.testing.assert_close(relaxed.z[i], latents.z[i] + noise_z, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(relaxed.y[i], latents.y[i] + noise_y, rtol=1e-4, atol=1e-5)
+
+
+class Watch(TorchDispatchMode):
+    """Notes the operators that run, and those that see a tensor on another device than the one watched."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device, self.operators, self.elsewhere = device, set(), set()
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        result = operator(*args, **(kwargs or {}))
+        self.operators.add(operator)
+        for tensor in tree_leaves((args, kwargs, result)):
+            if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.numel() and tensor.device != self.device:
+                self.elsewhere.add(operator)
+        return result
+
+
+COMPOSITES = ("ImplicitAutograd", "ExplicitAutograd", "ExplicitAutogradNonFunctional")
+CUDA_KERNELS = ("CUDA", *(f"Composite{kind}" for kind in COMPOSITES))
+
+
+@pytest.mark.parametrize("strip", [None, 4])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", sorted(Rounding.registry))
+def test_a_step_stays_on_its_device_and_waits_for_nothing(codec, picture, monkeypatch, name, precision, strip):
+    """On a device whose tensors have no values: whatever needs one on the host, as ``item`` does, fails."""
+    meta = torch.device("meta")
+    draw, images = torch.rand, [("a", picture(60, 128)), ("b", picture(64, 120))]
+    monkeypatch.setattr(optimization, "random_stream", lambda seed, name, device: None)
+    monkeypatch.setattr(torch, "rand", lambda shape, generator, device: draw(shape, device=device))
+    far = Codec(copy.deepcopy(codec.model), meta, precision)
+    one = LatentOptimization(far, SubBatch(images, strip), Method(rounding.make(name)), Plan(0.01, 3))
+    one.step(0, one.loss(0))  # the first also makes the synthesis
+    with Watch(meta) as watch:
+        one.step(1, one.loss(1))
+    assert not watch.elsewhere
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    if torch.version.cuda:
+        assert not {op.name() for op in watch.operators if not any(has_kernel(op.name(), key) for key in CUDA_KERNELS)}
+    with pytest.raises(RuntimeError, match="meta"):
+        one.loss(2).sum().item()

@@ -121,7 +121,7 @@ def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
     """
     into, out = layer.weight.shape[:2]
     taps = pad(layer.weight, (0, 1, 0, 1)).view(into, out, 3, 2, 3, 2).flip(2, 4)
-    same = nn.Conv2d(into, 4 * out, 3, padding=1).requires_grad_(False)
+    same = nn.Conv2d(into, 4 * out, 3, padding=1, device=layer.weight.device).requires_grad_(False)
     kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(4 * out, into, 3, 3)
     same.weight.data = _stored(kernel, layer.weight.dtype)
     assert layer.bias is not None
