@@ -37,7 +37,7 @@ from sgaplus.codec.latents import Latents
 from sgaplus.config import on_disk, user_files
 from sgaplus.config.references import validated
 from sgaplus.config.run_files import RunFiles
-from sgaplus.data import manifest, pictures
+from sgaplus.data import formats, manifest, pictures
 from sgaplus.data.archives import Limits, reading, unpack
 from sgaplus.data.datasets import sources
 from sgaplus.data.shards import images_of
@@ -258,7 +258,7 @@ def test_archives(tmp_path):
     def read(content: bytes) -> None:
         archive.write_bytes(content)
         try:
-            unpack(archive, folder, pictures.SUFFIXES, limits=limits)
+            unpack(archive, folder, formats.SUFFIXES, limits=limits)
         finally:
             assert sorted(path.name for path in archive.parent.iterdir()) == ["folder", "wild"]
             for path in folder.glob("*"):

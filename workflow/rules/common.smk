@@ -8,6 +8,14 @@ from pathlib import Path
 from snakemake import cli
 from snakemake.exceptions import WorkflowError
 
+# The library beside the rules, for the plan and for the jobs: it need not be installed.
+RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
+WORKFLOW = os.path.dirname(os.path.abspath(RULES))
+sys.path.insert(0, WORKFLOW)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [WORKFLOW, os.environ.get("PYTHONPATH")])
+)
+
 from sgaplus import code_version, stale_lock
 from sgaplus.artifacts import kinds
 from sgaplus.config import needed, on_disk, plan, references, targets, user_files

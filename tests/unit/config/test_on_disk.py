@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def shown(**changes) -> dict:
 @pytest.mark.parametrize("overlays", [["config.yaml"], ["config.yaml", "demo.yaml"]])
 def test_the_shipped_configurations_pass_on_an_empty_disk(overlays):
     check(overlaid(*overlays))
+
+
+def test_sizes_are_not_known_without_pillow(monkeypatch):
+    crop = small(**{"datasets.photos.crop": [100, 50]})
+    assert "crop" in refusal(crop)
+    monkeypatch.setitem(sys.modules, "sgaplus.data.pictures", None)
+    monkeypatch.delattr("sgaplus.data.pictures")
+    check(crop)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])

@@ -5,6 +5,7 @@ import io
 import struct
 import sys
 import zlib
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sgaplus.data import pictures
+from sgaplus.data import formats, pictures
 from tests.unit.making import pixels, raw_png, refusal, save
 
 WHITE = (255, 255, 255)
@@ -33,7 +34,7 @@ UPRIGHT = {
 LOSSY = {".jpg", ".jpeg", ".avif", ".heic", ".heif"}
 
 
-@pytest.mark.parametrize("suffix", sorted(pictures.SUFFIXES - LOSSY))
+@pytest.mark.parametrize("suffix", sorted(formats.SUFFIXES - LOSSY))
 def test_every_lossless_format_is_read_as_it_is(tmp_path, suffix):
     picture = pixels(5, 7)
     options = {"lossless": True} if suffix == ".webp" else {}
@@ -172,12 +173,15 @@ def test_heic_is_read_where_its_plugin_is(tmp_path, monkeypatch):
     refusal(pictures.read, tmp_path / "phone.heic")
     try:
         with monkeypatch.context() as patched:
-            patched.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+            plugin = SimpleNamespace(__spec__=ModuleSpec("pillow_heif", None), register_heif_opener=register)
+            patched.setitem(sys.modules, "pillow_heif", plugin)
+            importlib.reload(formats)
             importlib.reload(pictures)
-        assert {".heic", ".heif"} < pictures.SUFFIXES
+        assert {".heic", ".heif"} < formats.SUFFIXES
         np.testing.assert_array_equal(pictures.read(tmp_path / "phone.heic"), pixels(4, 6))
     finally:
         Image.OPEN.pop("HEIF", None)
+        importlib.reload(formats)
         importlib.reload(pictures)
 
 
@@ -285,7 +289,7 @@ def test_content_decides_how_a_file_is_read(tmp_path, suffix):
 def test_a_format_that_is_not_promised_is_refused_whatever_its_suffix(tmp_path, format):
     Image.fromarray(pixels(8, 8)).save(tmp_path / "picture.png", format=format)
     message = refusal(pictures.read, tmp_path / "picture.png")
-    heif = "HEIF" in pictures.FORMATS
+    heif = "HEIF" in formats.FORMATS
     assert message.startswith(f"{tmp_path / 'picture.png'}: not a readable image (cannot identify image file")
     assert message.endswith(f"PNG, JPEG, WEBP, TIFF, BMP, PPM, GIF, AVIF{', HEIF' * heif} are read.")
 

@@ -112,6 +112,12 @@ def test_a_package_that_is_not_installed_is_refused():
     assert "make install" in message
 
 
+def test_a_run_can_be_planned_where_the_package_is_missing_that_its_jobs_have():
+    source = make({"package": "no_such_package.data", "files": ["a.png", "b.png"]})
+    assert source.known_count(lambda name: 0) == 2
+    assert source.known_names(Path(), lambda name: None) == {"a", "b"}
+
+
 def test_a_file_that_a_package_lacks_is_named():
     message = refusal(find, {"package": "skimage.data", "files": ["astronout.png"]})
     assert "skimage.data" in message

@@ -23,7 +23,7 @@ from sgaplus.codec import bitstream
 from sgaplus.codec.chunks import Encoding
 from sgaplus.codec.frozen import Codec
 from sgaplus.config import methods
-from sgaplus.data import photographs, pictures
+from sgaplus.data import formats, photographs, pictures
 from sgaplus.data.photographs import Photograph
 from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, did_you_mean
 from sgaplus.files import size_text, write_csv
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compress photographs to bitstreams."""
-    photos = inputs.find(options.photos, pictures.SUFFIXES, options.recursive)
+    photos = inputs.find(options.photos, formats.SUFFIXES, options.recursive)
     output = Output(options.output, (BITSTREAM,), BITSTREAM, options.force, len(photos.files))
     if options.json and output.is_standard:
         raise ConfigError("--json and --output -: standard output is one of them. Name a file.")
@@ -303,7 +303,7 @@ def _held_texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print rate and quality of bitstreams, image by image and their means."""
-    photos = inputs.find(options.photos, pictures.SUFFIXES, options.recursive)
+    photos = inputs.find(options.photos, formats.SUFFIXES, options.recursive)
     if any(photo.path == STANDARD for photo in photos.files):
         raise ConfigError("-: evaluate compares files with files. Name the photograph.")
     if options.csv and options.csv.exists() and not options.force:

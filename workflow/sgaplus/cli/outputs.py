@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sgaplus.cli.inputs import STANDARD, Input
-from sgaplus.data import photographs, pictures
+from sgaplus.data import formats, photographs
 from sgaplus.errors import ConfigError, SgaplusError
 from sgaplus.files import replacing
 
@@ -59,7 +59,7 @@ class Output:
             raise ConfigError(f"--output {output}: {count} files do not fit into one. Name a folder.")
         if self.is_standard and sys.stdout.isatty():
             raise ConfigError("--output -: a terminal shows no binary data. Send it on by > or |, or name a file.")
-        is_other = output.is_file() or output.suffix.lower() in (BITSTREAM, *FORMATS, *pictures.SUFFIXES)
+        is_other = output.is_file() or output.suffix.lower() in (BITSTREAM, *FORMATS, *formats.SUFFIXES)
         if is_other and not self.is_file:
             raise ConfigError(f"--output {output}: name a folder, or a file that ends in {_either(suffixes)}.")
 

@@ -14,8 +14,8 @@ from typing import Any
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.config.layout import Layout
 from sgaplus.config.needed import used
-from sgaplus.data import pictures
 from sgaplus.data.datasets import Sources, count
+from sgaplus.data.formats import SUFFIXES
 from sgaplus.data.index import name_of
 from sgaplus.data.sources import Published, Source
 from sgaplus.errors import ConfigError, ImageError, UnknownImagesError, did_you_mean
@@ -112,8 +112,8 @@ def _sizes(source: Source, folder: Path) -> Iterator[tuple[object, tuple[int, in
     if isinstance(source, Published):
         yield from ((row.file, row.size) for row in source.rows if row.size)
     for file in islice(_images(source, folder), MOST):
-        with suppress(ImageError):  # its job will say so
-            yield file, pictures.size(file)
+        if found := _size_of(file):
+            yield file, found
 
 
 def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: Path) -> None:
@@ -145,8 +145,18 @@ def _size(image: str, source: Source, folder: Path) -> tuple[int, int] | None:
         return source.crop
     for file in _images(source, folder):
         if name_of(file) == image:
-            with suppress(ImageError):
-                return pictures.size(file)
+            return _size_of(file)
+    return None
+
+
+def _size_of(file: Path) -> tuple[int, int] | None:
+    """Width and height of an image file. None if it can't be read, as its job will say, or without Pillow."""
+    try:
+        from sgaplus.data import pictures  # here, because Snakemake's own environment has no Pillow
+    except ImportError:
+        return None
+    with suppress(ImageError):
+        return pictures.size(file)
     return None
 
 
@@ -159,4 +169,4 @@ def _images(source: Source, folder: Path) -> Iterator[Path]:
 def _files(places: Iterable[Path]) -> Iterator[Path]:
     for place in places:
         inside = sorted(place.iterdir()) if place.is_dir() else [place]
-        yield from (file for file in inside if file.suffix.lower() in pictures.SUFFIXES and file.is_file())
+        yield from (file for file in inside if file.suffix.lower() in SUFFIXES and file.is_file())

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sgaplus.data.pictures import decode, read
 from sgaplus.errors import ImageError
 from sgaplus.files import ANY_NAME, replacing, sha256
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INDEX_COLUMNS = ("name", "path", "sha256", "left", "top", "width", "height", "offset", "length")
 
@@ -49,6 +50,8 @@ class IndexedImage:
         Raises:
             ImageError: the file is missing, broken, or not the file that was indexed.
         """
+        from sgaplus.data.pictures import decode  # here, because a run is planned without numpy and Pillow
+
         content = self.content()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ImageError(f"{self.label}: changed since the data set was indexed. Index it again.")
@@ -72,6 +75,8 @@ class IndexedImage:
 
 def of_file(file: Path) -> IndexedImage:
     """The image of a whole file, as an index describes it; raises an ImageError if it can't be read."""
+    from sgaplus.data.pictures import read  # here, because a run is planned without numpy and Pillow
+
     height, width, _ = read(file).shape
     return IndexedImage(name_of(file), str(file), sha256(file), 0, 0, width, height)
 

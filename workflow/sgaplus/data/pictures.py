@@ -13,32 +13,11 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from sgaplus import memory
+from sgaplus.data.formats import FORMATS, HEIF
 from sgaplus.errors import ImageError
 from sgaplus.files import size_text
 
 logger = logging.getLogger(__name__)
-
-FORMATS = {
-    "PNG": {".png"},
-    "JPEG": {".jpg", ".jpeg"},  # and MPO, in which phones keep two
-    "WEBP": {".webp"},
-    "TIFF": {".tif", ".tiff"},
-    "BMP": {".bmp"},
-    "PPM": {".ppm"},
-    "GIF": {".gif"},
-    "AVIF": {".avif"},
-}
-"""Formats that are read, by Pillow's names, and suffixes of their files. Content decides, not the suffix."""
-
-try:  # an optional package
-    from pillow_heif import register_heif_opener
-except ImportError:
-    pass
-else:
-    register_heif_opener()
-    FORMATS["HEIF"] = {".heic", ".heif"}
-
-SUFFIXES = set().union(*FORMATS.values())
 
 MAX_PIXELS = 400_000_000
 """Largest picture that is read; beyond it a small file can unpack into all the memory there is."""
@@ -62,6 +41,11 @@ LEVELS = {"L;2": 4, "L;4": 16}
 """Its names of grayscale of less than 8 bits, with the number of levels."""
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own, lower limit; MAX_PIXELS decides
+
+if HEIF:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def read(path: str | Path) -> np.ndarray:

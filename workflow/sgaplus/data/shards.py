@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sgaplus.data.archives import BUFFER, reading, tar_members
+from sgaplus.data.formats import SUFFIXES
 from sgaplus.data.index import IndexedImage, first_duplicate, name_of, write_index
-from sgaplus.data.pictures import SUFFIXES, decode
+from sgaplus.data.pictures import decode
 from sgaplus.data.remote import RemoteFile, verify_hash, verify_length
 from sgaplus.errors import ImageError
 from sgaplus.files import room_for

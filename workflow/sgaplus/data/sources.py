@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus.data import manifest
+from sgaplus.data.formats import SUFFIXES
 from sgaplus.data.index import IndexedImage, first_duplicate, name_of, of_file, read_index
 from sgaplus.data.manifest import Row
-from sgaplus.data.pictures import SUFFIXES
 from sgaplus.data.remote import verify
 from sgaplus.errors import ImageError, UnknownImagesError, did_you_mean
 from sgaplus.files import shorten
@@ -273,6 +273,8 @@ class Folder(Files):
 class Package(Files):
     """Image files that ship inside an installed Python package.
 
+    Where a run is planned, the package may be missing that the jobs' environment has.
+
     Attributes:
         package: A package, or a folder in one, such as ``skimage.data``.
         names: File names there.
@@ -285,12 +287,26 @@ class Package(Files):
     def label(self) -> str:
         return self.package
 
-    def _listed(self) -> list[Path]:
+    def known_names(self, folder: Path, names_of: Callable[[str], set[str] | None]) -> set[str] | None:
+        if self._folder() is None:
+            return {name_of(Path(name)) for name in self.names}
+        return super().known_names(folder, names_of)
+
+    def _count_of_all(self, count_of: Callable[[str], int]) -> int:
+        return len(self.names) if self._folder() is None else super()._count_of_all(count_of)
+
+    def _folder(self) -> Path | None:
+        """The folder of the files; None if the package is not installed."""
         top, *below = self.package.split(".")
         spec = importlib.util.find_spec(top)
         if spec is None or not spec.submodule_search_locations:
+            return None
+        return Path(spec.submodule_search_locations[0]).joinpath(*below)
+
+    def _listed(self) -> list[Path]:
+        folder = self._folder()
+        if folder is None:
             raise ImageError(f"package {self.package!r} is not installed. Run `make install`.")
-        folder = Path(spec.submodule_search_locations[0]).joinpath(*below)
         if not folder.is_dir():
             raise ImageError(f"package {self.package!r}: there is no such folder in it. Correct the name.")
         files = sorted(folder / name for name in self.names)
