@@ -42,7 +42,7 @@ test-slurm: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
@@ -53,6 +53,7 @@ bench: install
 # take the newest versions that envs/requirements.in allows
 lock: install
 	cd envs && ../$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --override overrides.txt requirements.in -o requirements.lock
+	sed -i "s/^# [0-9a-f]\{64\}$$/# $$(sha256sum envs/requirements.lock | cut -d ' ' -f 1)/" envs/sgaplus.post-deploy.sh
 
 clean:
 	rm -rf results/demo

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from sgaplus.files import sha256
 from sgaplus.provenance import PACKAGES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ def test_the_packages_that_results_hang_on_have_known_versions(package, right):
 
 
 def test_the_workflow_asks_for_no_newer_snakemake_than_the_lock_has():
-    (least,) = re.findall(r'^min_version\("(.+)"\)', (REPOSITORY / "Snakefile").read_text(), re.MULTILINE)
+    (least,) = re.findall(r'^min_version\("(.+)"\)', (REPOSITORY / "workflow/Snakefile").read_text(), re.MULTILINE)
     assert PINS["snakemake"] >= Version(least)
 
 
@@ -130,21 +131,23 @@ def test_conda_takes_the_uv_of_the_bootstrap_lock():
     assert Version(conda_pin("uv")) == pins("bootstrap.lock")["uv"]
 
 
-def test_the_post_deploy_script_installs_exactly_the_lock_and_then_the_project(tmp_path):
+def test_the_post_deploy_script_changes_with_the_lock_or_snakemake_would_keep_the_old_environment():
+    (named,) = re.findall(r"^# ([0-9a-f]{64})$", (ENVS / "sgaplus.post-deploy.sh").read_text(), re.MULTILINE)
+    assert named == sha256(ENVS / "requirements.lock")
+
+
+def test_the_post_deploy_script_installs_exactly_the_lock_from_wherever_snakemake_runs(tmp_path):
     stand_in = tmp_path / "uv"
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(tmp_path))}/calls\n')
     stand_in.chmod(0o755)
     environ = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CONDA_PREFIX": "/env"}
     script = ENVS / "sgaplus.post-deploy.sh"  # Snakemake finds it by the name of sgaplus.yaml
-    subprocess.run(["bash", script], cwd=REPOSITORY, env=environ, check=True)
-    calls = [call.split() for call in (tmp_path / "calls").read_text().splitlines()]
-    assert [call[:2] for call in calls] == [["pip", "sync"], ["pip", "install"]]  # sync removes what is not locked
-    assert all(call[call.index("--python") + 1] == "/env/bin/python" for call in calls)
-    lock, project = calls
-    assert "--require-hashes" in lock
-    assert (REPOSITORY / lock[-1]).samefile(ENVS / "requirements.lock")
-    assert "--no-deps" in project  # nothing that is not locked comes with it
-    assert project[-2:] == ["--editable", "."]
+    subprocess.run(["bash", script], cwd=tmp_path, env=environ, check=True)
+    (call,) = [call.split() for call in (tmp_path / "calls").read_text().splitlines()]
+    assert call[:2] == ["pip", "sync"]  # which removes what is not locked
+    assert call[call.index("--python") + 1] == "/env/bin/python"
+    assert "--require-hashes" in call
+    assert Path(call[-1]).samefile(ENVS / "requirements.lock")
 
 
 def test_what_builds_the_project_is_locked():

@@ -6,17 +6,11 @@ from functools import cache, wraps
 from pathlib import Path
 
 from snakemake import cli
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-# The library beside the rules, for the plan and for the jobs: it need not be installed.
-RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
-WORKFLOW = os.path.dirname(os.path.abspath(RULES))
-sys.path.insert(0, WORKFLOW)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [WORKFLOW, os.environ.get("PYTHONPATH")])
-)
-
-from sgaplus import code_version, stale_lock
+from sgaplus import code_version, paths, stale_lock
 from sgaplus.artifacts import kinds
 from sgaplus.config import needed, on_disk, plan, references, targets, user_files
 from sgaplus.config.layout import NAME, REFINEMENT_JOB, one_of
@@ -33,8 +27,22 @@ from sgaplus.training import recipe
 # cores ran four times slower. Jobs inherit it, and it is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+if workflow.modifier.path_modifier.prefix is not None:
+    raise WorkflowError(
+        "prefix: not supported. Name the folder below results/ by `run` in the configuration."
+    )
+
 # The files of the configuration, in the order in which they are laid over one another; Snakemake has read them.
-CONFIGFILES = [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]
+ON_COMMAND_LINE = len(workflow.config_settings.configfiles)
+CONFIGFILES = [
+    *workflow.configfiles[ON_COMMAND_LINE:],
+    *workflow.configfiles[:ON_COMMAND_LINE],
+]
+
+# Of a module whose configuration is given, Snakemake reads no file: what is given lies over the paper's.
+if workflow.modifier.skip_configfile:
+    changes, config = config, load_configfile(PAPER)
+    update_config(config, changes)
 
 try:
     MANIFEST = manifest.read()
@@ -54,8 +62,11 @@ except SgaplusError as error:
 
 layout = run_files.layout
 GPU = 0 if config["device"] == "cpu" else 1
-PUBLISHED = expand("config/published_{what}.csv", what=["rd", "losses", "pictures"])
-ENVIRONMENT = "../../envs/sgaplus.yaml"
+PUBLISHED = [
+    str(paths.found(f"config/published_{what}.csv"))
+    for what in ("rd", "losses", "pictures")
+]
+ENVIRONMENT = str(CHECKOUT / "envs/sgaplus.yaml")
 
 
 wildcard_constraints:
@@ -75,13 +86,12 @@ code_of_kind = cache(lambda family, name: kinds.find(family, name).code())
 def asked_for():
     """What the user asks Snakemake for; nothing where another program or a job has started it.
 
-    Snakemake tells a workflow too late, when it has found a target that nothing makes.
+    Snakemake tells a workflow too late, when it has found a target that nothing makes. A workflow that uses this one
+    as a module may have targets of its own.
     """
     command = Path(sys.argv[0])
-    if not workflow.is_main_process or "snakemake" not in (
-        command.name,
-        command.parent.name,
-    ):
+    is_asked = workflow.is_main_process and workflow.modifier.is_main_snakefile()
+    if not is_asked or "snakemake" not in (command.name, command.parent.name):
         return []
     return cli.get_argument_parser().parse_args(sys.argv[1:]).targets
 
@@ -176,7 +186,7 @@ def weights_of(wildcards):
     """The file of a model that is not trained here: its path, or the place that its url is downloaded to."""
     entry = config["models"][wildcards.model]
     if "path" in entry:
-        return Path(os.path.expanduser(entry["path"]))
+        return paths.found(os.path.expanduser(entry["path"]))
     return DATA / place_of_weights(wildcards.model)
 
 

@@ -111,7 +111,7 @@ rule report:
     """Write everything that is shown into one page, report.html."""
     input:
         artifacts=run_files.artifacts,
-        config=rules.describe_run.output.config,
+        config=layout.config,
     output:
         html=layout.report,
     log:
@@ -123,7 +123,9 @@ rule report:
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        snakefile=os.path.relpath(workflow.main_snakefile),
     message:
         "Writing {output.html}"
-    shell:
-        f"{sys.executable} -m snakemake --nolock --configfile {{input.config}} --report {{output.html}} > {{log}} 2>&1"
+    script:
+        "../scripts/write_report.py"
