@@ -5,36 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
+
+from tests.packages import link
 
 from .conftest import checkout
 from .test_plan import counts
-
-
-def needed(name: str, found: set[str]) -> set[str]:
-    """A package and all packages that it needs, added to those that were found."""
-    if name not in found:
-        found.add(name)
-        for text in distribution(name).requires or []:
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                needed(requirement.name.lower(), found)
-    return found
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """A folder of links to Snakemake and the packages that it needs."""
     folder = tmp_path_factory.mktemp("site")
-    for name in needed("snakemake", set()):
-        package = distribution(name)
-        for top in {file.parts[0] for file in package.files or []} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(package.locate_file(top))
+    link(["snakemake"], folder)
     return folder
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[2]
-PACKED = Path(__file__).parent / "shipped"
+LIBRARY = Path(__file__).parent
+CHECKOUT = LIBRARY.parents[1]
+PACKED = LIBRARY / "shipped"
 """What a wheel carries of the checkout; pyproject.toml says which folders."""
 
 

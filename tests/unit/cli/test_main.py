@@ -41,6 +41,7 @@ WRONG = {
     "two on standard output": (["compress", "a.png", "-o", "-", "--json"], "standard output is one of them"),
     "evaluation of standard input": (["evaluate", "-", "-b", "o"], "Name the photograph"),
     "two formats": (["decompress", "a.sga", "-o", "a.png", "--format", "webp"], "--format webp: --output a.png says"),
+    "workflow over files": (["init", "/"], "/: is not empty"),
     "not a png": (["decompress", "a.sga", "-o", "a.jpg"], "name a folder, or a file that ends in .png"),
 }
 
@@ -71,7 +72,7 @@ def test_the_version_is_said(capsys):
     assert capsys.readouterr().out == f"sgaplus {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["evaluate"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["info"], ["evaluate"], ["init"]], ids=str)
 def test_help_says_the_exit_statuses(command, capsys):
     with pytest.raises(SystemExit):
         run(*command, "--help")

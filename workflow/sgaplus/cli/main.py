@@ -1,4 +1,4 @@
-"""The command line: ``sgaplus compress | decompress | info | evaluate``, which is also ``python -m sgaplus``.
+"""The command line: ``sgaplus compress | decompress | info | evaluate | init``, which is also ``python -m sgaplus``.
 
 This module imports nothing heavy, so that --help and argparse's errors come at once; ``commands`` does the work.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sgaplus import __version__
+from sgaplus.cli import init
 from sgaplus.errors import DeviceError, MissingModelError, SgaplusError, with_remedy
 from sgaplus.logs import show_any_name
 
@@ -63,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.ERROR if options.quiet else logging.WARNING, format="%(message)s")
     logging.getLogger("sgaplus.cli").setLevel(logging.INFO if options.verbose else logging.NOTSET)
     try:
+        if options.command == "init":
+            return init.run(options)
         # after the arguments are parsed: it imports torch, which takes two to five seconds, and --help a tenth of one
         from sgaplus.cli import commands
 
@@ -90,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_evaluate(commands)
     _add_selftest(commands)
+    _add_init(commands)
     return parser
 
 
@@ -171,6 +175,12 @@ def _add_selftest(commands: Any) -> None:
     add("--device", choices=("cpu", "cuda"), default="cuda", help="what to compare with the CPU (%(default)s)")
     add("--model", type=Path, metavar="FILE", help="a model file instead of the bundled ones")
     add("--threads", type=_above_zero, metavar="N", help="processor threads (a thread per core)")
+    parser.set_defaults(quiet=False, verbose=False)
+
+
+def _add_init(commands: Any) -> None:
+    parser = _command(commands, "init", "Write the files of the Snakemake workflow, to run it and to change it.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or an empty one")
     parser.set_defaults(quiet=False, verbose=False)
 
 
