@@ -1,14 +1,25 @@
 # Everything a fresh machine needs is python3 (3.11 or 3.12) and make.
-#   make demo   every figure and table, small, with a report: results/demo/report.html
-#   make test   the tests
-#   make test-slurm   a part of the demo on a SLURM cluster that is brought up on this machine
+#   make install       the locked environment, in .venv; every other target installs what it needs
+#   make demo          every figure and table, small, with a report: results/demo/report.html
+#   make test          the tests
+#   make test-slurm    a part of the demo on a SLURM cluster that is brought up on this machine
+#   make lint          linters and types
+#   make lint-actions  checks of .github
+#   make docs          the documentation, as a site: site/index.html
+#   make package       the wheel and the source distribution: dist/
+#   make bench         training and refinement against plain loops
+#   make lock          the newest versions that envs/*.in allow, into the locks
+#   make clean         removes results/demo and what docs and package made
+#   make help          this list
+# With PYTHON=python3.12 they take that Python, with CORES=4 the demo takes so many processor cores.
 
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
+TOOLS := .venv-tools/bin
 DEMO := --configfile config/demo.yaml
 
-.PHONY: help install demo test test-slurm lint bench lock clean
+.PHONY: help install demo test test-slurm lint lint-actions docs package bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,6 +35,13 @@ install: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/bootstrap.lock
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python envs/requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+# what the tools beside the project need is small, and apart: none of them runs with the library
+.venv-tools/installed: envs/bootstrap.lock envs/tools.lock
+	@$(PYTHON) -m venv .venv-tools
+	@$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/bootstrap.lock
+	@$(TOOLS)/uv pip sync --quiet --require-hashes --python $(TOOLS)/python envs/tools.lock
 	@touch $@
 
 # a run that was killed hard has left Snakemake's lock
@@ -46,14 +64,30 @@ lint: install
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
+lint-actions: .venv-tools/installed
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(TOOLS)/zizmor --offline --quiet .github
+
+# a link to a page, file or heading that is not there ends it
+docs: .venv-tools/installed
+	NO_MKDOCS_2_WARNING=1 $(TOOLS)/mkdocs build --strict --quiet
+
+package: .venv-tools/installed
+	rm -rf dist
+	$(TOOLS)/hatchling build
+
 # training and refinement against the plain loops of a CompressAI user
 bench: install
 	$(BIN)/python -m sgaplus.benchmarks
 
-# take the newest versions that envs/requirements.in allows
+# take the newest versions that the lists allow
 lock: install
+	cd envs && ../$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes tools.in -o tools.lock
 	cd envs && ../$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --override overrides.txt requirements.in -o requirements.lock
 	sed -i "s/^# [0-9a-f]\{64\}$$/# $$(sha256sum envs/requirements.lock | cut -d ' ' -f 1)/" envs/sgaplus.post-deploy.sh
 
 clean:
-	rm -rf results/demo
+	rm -rf results/demo site dist

@@ -21,7 +21,7 @@ from sgaplus.provenance import PACKAGES
 
 REPOSITORY = Path(__file__).parents[2]
 ENVS = REPOSITORY / "envs"
-LOCKS = ("requirements.lock", "bootstrap.lock")
+LOCKS = ("requirements.lock", "bootstrap.lock", "tools.lock")
 CONDA = yaml.safe_load((ENVS / "sgaplus.yaml").read_text())
 
 
@@ -61,7 +61,7 @@ def test_every_entry_of_a_lock_is_one_version_with_hashes(lock):
         assert re.fullmatch(r"[\w.\[\]-]+==[\w.+!]+( ; .+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", entry), entry[:80]
 
 
-@pytest.mark.parametrize("stem", ["requirements", "bootstrap"])
+@pytest.mark.parametrize("stem", ["requirements", "bootstrap", "tools"])
 def test_a_lock_pins_every_requirement_within_its_bounds(stem):
     locked = pins(f"{stem}.lock")
     for wanted in requirements(f"{stem}.in"):
@@ -111,9 +111,10 @@ def test_the_lock_is_made_with_the_overrides():
     assert words[words.index("--override") + 1] == "overrides.txt"
 
 
-def test_make_lock_is_the_command_of_the_header():
-    (line,) = re.findall(r"uv pip compile .*", (REPOSITORY / "Makefile").read_text())
-    assert shlex.split(line.replace(" --upgrade", "")) == command("requirements.lock")
+@pytest.mark.parametrize("lock", ["requirements.lock", "tools.lock"])
+def test_make_lock_is_the_command_of_the_header(lock):
+    lines = re.findall(r"uv pip compile .*", (REPOSITORY / "Makefile").read_text())
+    assert command(lock) in [shlex.split(line.replace(" --upgrade", "")) for line in lines]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -127,8 +128,8 @@ def test_the_python_of_conda_is_one_that_the_project_supports():
     assert SpecifierSet(project["requires-python"]).contains(conda_pin("python"))
 
 
-def test_conda_takes_the_uv_of_the_bootstrap_lock():
-    assert Version(conda_pin("uv")) == pins("bootstrap.lock")["uv"]
+def test_there_is_one_version_of_uv():
+    assert Version(conda_pin("uv")) == pins("bootstrap.lock")["uv"] == pins("tools.lock")["uv"]
 
 
 def test_the_post_deploy_script_changes_with_the_lock_or_snakemake_would_keep_the_old_environment():
