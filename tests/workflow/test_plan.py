@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import pytest
 import yaml
 from snakemake.common.configfile import load_configfile
+from snakemake.profiles import ProfileConfigFileParser
 from snakemake.utils import update_config
 
 from sgaplus.config.references import validated
@@ -197,6 +200,48 @@ def test_the_cluster_profile_plans_the_same_jobs_and_has_one_name_for_a_gpu(clon
     here = yaml.safe_load((clone / "profiles/default/config.yaml").read_text())
     shared = [key for key in here if key != "resources"]
     assert {key: profile[key] for key in shared} == {key: here[key] for key in shared}
+
+
+def profile_of(folder: Path) -> dict[str, list[str]]:
+    """The options that Snakemake takes from the cluster's profile."""
+    with open(folder / "profiles/slurm/config.yaml") as file:
+        return {key: value for key, value in ProfileConfigFileParser().parse(file).items() if isinstance(value, list)}
+
+
+def test_a_users_account_and_partitions_lie_in_a_file_of_their_own(clone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = profile_of(clone)
+    assert shipped["default-resources"] == ["runtime=60 * attempt", "nodes=1"]
+    shutil.copy(clone / "profiles/slurm/example.yaml", "slurm.yaml")
+    mine = profile_of(clone)
+    assert mine["default-resources"] == [
+        *shipped["default-resources"],
+        "slurm_account=my_project",
+        "slurm_partition=cpu",
+    ]
+    partitions = ["train_model:slurm_partition=gpu", "refine:slurm_partition=gpu"]
+    assert sorted(mine["set-resources"]) == sorted([*shipped["set-resources"], *partitions])
+    Path("slurm.yaml").write_text("set-resources: {train_model: {runtime: 60}, index_dataset: {qos: long}}")
+    assert {"train_model:runtime=60", "index_dataset:qos=long"} <= set(profile_of(clone)["set-resources"])
+    assert "train_model:runtime=2880" not in profile_of(clone)["set-resources"]
+
+
+def test_a_mistake_in_the_users_file_is_told(clone, snakemake):
+    (clone / "slurm.yaml").write_text("partition: gpu")
+    try:
+        printed = snakemake(clone, "-n", "--workflow-profile", "profiles/slurm", ok=False).stdout
+    finally:
+        (clone / "slurm.yaml").unlink()
+    assert "slurm.yaml has {'partition'}; it may have default-resources and set-resources" in printed
+
+
+def test_a_run_for_slurm_where_there_is_none_ends_with_a_sentence(clone, snakemake, tmp_path):
+    for program in ("bash", "cat", "env", "git", "sh", "which"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    options = ("--workflow-profile", "profiles/slurm", "--configfile", "config/demo.yaml")
+    printed = snakemake(clone, "fig1", *options, ok=False, PATH=str(tmp_path)).stdout
+    assert printed.count("The jobs are for SLURM, and this machine has no sbatch.") == 1
+    assert "Traceback" not in printed
 
 
 def test_retries_are_the_clusters_profile_s_and_no_rule_s(clone, rules):

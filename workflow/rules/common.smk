@@ -1,5 +1,6 @@
 # Checks the configuration, finds which files it asks for, and holds what the rules of several stages share.
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from functools import cache, wraps
