@@ -151,6 +151,20 @@ def test_the_post_deploy_script_installs_exactly_the_lock_from_wherever_snakemak
     assert Path(call[-1]).samefile(ENVS / "requirements.lock")
 
 
+def test_an_image_installs_exactly_the_lock(tmp_path):
+    """The files that come into an image, and the commands that its script runs there."""
+    for recipe in ("Containerfile", "sgaplus.def"):
+        text = (ENVS / recipe).read_text()
+        copied = set(re.findall(r"envs/([\w.]+)(?= |$)", re.sub("(?m)^#.*$", "", text), re.MULTILINE)) - {"install.sh"}
+        assert {"bootstrap.lock", "requirements.lock"} <= copied
+        assert "cd /opt/envs && sh install.sh" in text
+        assert "PATH=/opt/sgaplus/bin:$PATH" in text
+    script = (ENVS / "install.sh").read_text()
+    commands = [line.split() for line in script.splitlines() if line.startswith("/opt/sgaplus/bin/")]
+    assert [command[-1] for command in commands] == ["bootstrap.lock", "requirements.lock"]
+    assert all("--require-hashes" in command for command in commands)
+
+
 def test_what_builds_the_project_is_locked():
     # it is installed without build isolation
     needed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["build-system"]["requires"]

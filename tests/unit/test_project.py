@@ -88,3 +88,11 @@ def test_the_hooks_run_the_locked_linters():
         program = hook["entry"].split()[0]
         assert program.startswith(".venv/bin/")
         assert f"\n{Path(program).name}==" in locked
+
+
+def test_an_editor_finds_the_schema_of_the_configuration():
+    file = REPOSITORY / "config/config.yaml"
+    (schema,) = re.findall(r"^# yaml-language-server: \$schema=(.+)$", file.read_text(), re.MULTILINE)
+    assert (file.parent / schema).resolve() == REPOSITORY / "workflow/schemas/config.schema.yaml"
+    assert file.read_text().startswith("# yaml-language-server")
+    assert f"$schema={schema}" in (REPOSITORY / "config/README.md").read_text()
