@@ -142,6 +142,7 @@ def test_the_post_deploy_script_installs_exactly_the_lock_from_wherever_snakemak
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(tmp_path))}/calls\n')
     stand_in.chmod(0o755)
     environ = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CONDA_PREFIX": "/env"}
+    environ["SGAPLUS_CHECKOUT"] = str(REPOSITORY)
     script = ENVS / "sgaplus.post-deploy.sh"  # Snakemake finds it by the name of sgaplus.yaml
     subprocess.run(["bash", script], cwd=tmp_path, env=environ, check=True)
     (call,) = [call.split() for call in (tmp_path / "calls").read_text().splitlines()]

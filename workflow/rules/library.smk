@@ -37,3 +37,5 @@ sys.path.insert(0, str(CHECKOUT / "workflow"))
 # before the packages of the jobs' environment, where an older sgaplus may be
 on_path = [sys.path[0], os.environ.get("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, on_path)))
+# for envs/sgaplus.post-deploy.sh, of which Snakemake runs a copy
+os.environ.update(SGAPLUS_CHECKOUT=str(CHECKOUT))
