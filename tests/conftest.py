@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-TOGETHER = {"test_run.py": "tiny run", "test_identity.py": "tiny run"}
+TOGETHER = dict.fromkeys(["test_run.py", "test_identity.py", "test_report.py"], "tiny run")
 """Files of the workflow's tests that share a run, which takes minutes."""
 
 REPOSITORY = Path(__file__).parents[1]

@@ -14,12 +14,17 @@ rule draw_figure:
         records=records_to_draw,
         published=PUBLISHED,
     output:
-        pdf=layout.figure("{experiment}", "pdf"),
+        pdf=report(
+            layout.figure("{experiment}", "pdf"),
+            category="Figures",
+            labels=labels_of_vector_figure,
+            caption="../report/figure.rst",
+        ),
         png=report(
             layout.figure("{experiment}", "png"),
             category="Figures",
             labels=labels_of_figure,
-            caption="../report/experiment.rst",
+            caption="../report/figure.rst",
         ),
     log:
         layout.log("draw_figure/{experiment}"),
@@ -35,6 +40,7 @@ rule draw_figure:
     params:
         experiment=entry_of,
         methods=methods_of,
+        shows=figure_shows,
         roundings=drawn_roundings,
         code=code_of_figure,
     message:
@@ -52,12 +58,17 @@ rule draw_qualitative:
         models=models_of,
         published=PUBLISHED,
     output:
-        pdf=layout.figure("{experiment}", "pdf"),
+        pdf=report(
+            layout.figure("{experiment}", "pdf"),
+            category="Figures",
+            labels=labels_of_vector_figure,
+            caption="../report/figure.rst",
+        ),
         png=report(
             layout.figure("{experiment}", "png"),
             category="Figures",
             labels=labels_of_figure,
-            caption="../report/experiment.rst",
+            caption="../report/figure.rst",
         ),
     log:
         layout.log("draw_qualitative/{experiment}"),
@@ -73,6 +84,7 @@ rule draw_qualitative:
     params:
         experiment=entry_of,
         methods=methods_of,
+        shows=figure_shows,
         code=code_of_figure,
     message:
         "Drawing {wildcards.experiment}"
@@ -85,11 +97,16 @@ rule draw_training:
     input:
         metrics=[layout.metrics(model) for model in run_files.trained],
     output:
-        pdf=layout.figure("training", "pdf"),
+        pdf=report(
+            layout.figure("training", "pdf"),
+            category="Models",
+            labels={"result": "Training curves (vector graphics)"},
+            caption="../report/training_curves.rst",
+        ),
         png=report(
             layout.figure("training", "png"),
             category="Models",
-            labels={"model": "all", "content": "training curves"},
+            labels={"result": "Training curves"},
             caption="../report/training_curves.rst",
         ),
     log:

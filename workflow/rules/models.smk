@@ -26,7 +26,7 @@ rule train_model:
         metrics=report(
             layout.metrics("{model}"),
             category="Models",
-            labels={"model": "{model}", "content": "training metrics"},
+            labels={"result": "Training metrics of {model} (CSV)"},
             caption="../report/training.rst",
         ),
         card=layout.card("{model}"),

@@ -107,11 +107,13 @@ rule sum_up_costs:
 
 
 # Only a Snakemake of its own writes a report. The run that started it holds the folder's lock: hence --nolock.
+# Every report of Snakemake has the same title.
 rule report:
     """Write everything that is shown into one page, report.html."""
     input:
         artifacts=run_files.artifacts,
         config=layout.config,
+        style=str(paths.found("workflow/report/style.css")),
     output:
         html=layout.report,
     log:
@@ -125,6 +127,7 @@ rule report:
         mem_mb=2000,
     params:
         snakefile=os.path.relpath(workflow.main_snakefile),
+        title=f"sgaplus: run {config['run']}",
     message:
         "Writing {output.html}"
     script:

@@ -18,7 +18,7 @@ rule make_table:
             layout.table("{experiment}", "html"),
             category="Tables",
             labels=labels_of_table,
-            caption="../report/experiment.rst",
+            caption="../report/table.rst",
         ),
         tex=layout.table("{experiment}", "tex"),
     log:
@@ -35,6 +35,7 @@ rule make_table:
     params:
         experiment=entry_of,
         methods=methods_of,
+        shows=table_shows,
         code=code_of_table,
     message:
         "Making table {wildcards.experiment}"

@@ -121,14 +121,37 @@ def methods_of(wildcards):
     return {name: config["methods"][name] for name in entry_of(wildcards)["methods"]}
 
 
+def name_in_report(wildcards):
+    """The experiment's title; with its name, where another one has the same title. The report shows one of a title."""
+    title = entry_of(wildcards)["title"]
+    titles = [entry["title"] for entry in config["experiments"].values()]
+    return title if titles.count(title) == 1 else f"{title} ({wildcards.experiment})"
+
+
 def labels_of_table(wildcards):
     """What a table is called in the report."""
-    return {"table": entry_of(wildcards)["title"]}
+    return {"table": name_in_report(wildcards)}
 
 
+# Of a label with two values the report makes a switch, and fails where a figure has but one of them.
 def labels_of_figure(wildcards):
-    """What a figure is called in the report."""
-    return {"figure": entry_of(wildcards)["title"]}
+    """What a figure is called in the report, as pixels."""
+    return {"figure": name_in_report(wildcards), "format": "PNG"}
+
+
+def labels_of_vector_figure(wildcards):
+    """What a figure is called in the report, as vector graphics. Of the two the first in the alphabet is shown."""
+    return {"figure": name_in_report(wildcards), "format": "vector graphics (PDF)"}
+
+
+def figure_shows(wildcards):
+    """What the experiment's figure shows, for its caption."""
+    return kinds.find("figure", entry_of(wildcards)["figure"]).caption
+
+
+def table_shows(wildcards):
+    """What the experiment's table shows, for its caption."""
+    return kinds.find("table", entry_of(wildcards)["table"]).caption
 
 
 def records_to_draw(wildcards):

@@ -33,6 +33,14 @@ def test_what_is_read_of_a_kind_is_what_it_declares(kind):
     assert re.fullmatch(r"\S.*\.", kind.says)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.id.startswith("check")])
+def test_a_caption_is_the_docstring_without_arguments_and_markup(kind):
+    words = kind.function().__doc__.split("Args:")[0].split()
+    text = kind.caption["text"]
+    assert text.split() == words
+    assert not re.search(r":\w+:`|Raises:", text)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_public_function_of_a_family_is_a_kind(family):
     names = {kind.name for kind in kinds.kinds(family).values()}

@@ -13,14 +13,11 @@ from sgaplus.analysis.intervals import FEWEST
 from sgaplus.artifacts.claims import CONDITIONS, HOLDS, NOT, NOT_JUDGED, UNDECIDED, Judged
 from sgaplus.artifacts.table import Table
 
-# The report centres its first page, so that the top of a long one could not be scrolled to.
 PAGE = """<style>
-  .h-screen.items-center.overflow-auto {{ align-items: safe center; }}
-  .prose:has(.claims) {{ max-width: 62em; }}
   .claims {{ font: 14px/1.45 sans-serif; max-width: 62em; }}
   .claim {{ display: flex; gap: 1.2em; padding: 0.9em 0; border-top: 1px solid #ccc; }}
   .claim > div {{ flex: 1; }}
-  .claim img {{ width: 17em; height: auto; align-self: flex-start; }}
+  .claim img {{ width: 26em; height: auto; margin: 0; }}
   .claim p {{ margin: 0 0 0.3em; }}
   .evidence, .source {{ color: #444; font-size: 12px; }}
   .verdict {{ display: inline-block; padding: 0 0.6em; border-radius: 0.8em; color: white; font-weight: bold; }}
@@ -47,7 +44,11 @@ RULE = (
     f"it is not judged by fewer than {FEWEST} images."
 )
 
-LINK = """<a href="javascript:app.showResultInfo('{}')">{}</a>"""
+# to a figure or table of the report, with its caption
+LINK = (
+    "javascript:app.setView({{navbarMode: 'resultinfo', resultPath: '{0}', content: '{1}', "
+    "contentPath: results['{0}'].data_uri}})"
+)
 
 
 def table(judged: Sequence[Judged], notice: str = "") -> Table:
@@ -82,12 +83,16 @@ def summary(judged: Sequence[Judged]) -> str:
 
 def _html(one: Judged, artifact: str | None) -> str:
     picture, experiment = "", html.escape(one.experiment)
-    if artifact and artifact.endswith(".png"):
-        data = base64.b64encode(Path(artifact).read_bytes()).decode()
-        picture = f'<img alt="{experiment}" src="data:image/png;base64,{data}">'
+    if artifact:
+        is_figure = artifact.endswith(".png")
+        link = LINK.format(artifact, "img" if is_figure else "html")
+        if is_figure:
+            data = base64.b64encode(Path(artifact).read_bytes()).decode()
+            picture = f'<a href="{link}"><img alt="{experiment}" src="data:image/png;base64,{data}"></a>'
+        experiment = f'<a href="{link}">{experiment}</a>'
     return CLAIM.format(
         color=COLORS[one.verdict],
-        experiment=LINK.format(artifact, experiment) if artifact else experiment,
+        experiment=experiment,
         picture=picture,
         verdict=html.escape(one.printed),
         **{key: html.escape(getattr(one, key)) for key in ("text", "source", "evidence")},

@@ -57,8 +57,9 @@ class Kind:
         base: For a check, whether ``than`` may name the base model.
         one_image: For a check, whether it is about one image, and so has no interval.
         paper: Where the paper shows it, for the documentation.
-        family, name, module, says: Filled in when it is read: which family, the function's name and
-            module, the first sentence of its docstring.
+        intervals: For a figure, what shows intervals over images, such as ``Bars``; empty if nothing does.
+        family, name, module, says, explains: Filled in when it is read: which family, the function's name and
+            module, the first sentence of its docstring, and the paragraphs of it that follow, without arguments.
     """
 
     needs: tuple[str, ...] = ()
@@ -81,10 +82,12 @@ class Kind:
     base: bool = False
     one_image: bool = False
     paper: str = ""
+    intervals: str = ""
     family: str = ""
     name: str = ""
     module: str = ""
     says: str = ""
+    explains: str = ""
 
     def function(self) -> Callable[..., Any]:
         """The function that makes it; imports its module."""
@@ -98,6 +101,11 @@ class Kind:
     def code(self) -> str:
         """The version of the function's code, and of the definitions that it uses."""
         return code_version.of(self.file, self.name)
+
+    @property
+    def caption(self) -> dict[str, str]:
+        """What the caption in the report says of the kind: its ``text``, and what shows its ``intervals``."""
+        return {"text": " ".join(filter(None, [self.says, self.explains])), "intervals": self.intervals}
 
     def misfits(self, experiment: Experiment) -> Iterator[tuple[str, str, int]]:
         """The keys of an experiment that do not suit this kind, each with the demand in words and the number it has."""
@@ -199,8 +207,10 @@ def _read(file: Path, family: str) -> Iterator[Kind]:
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == family:
                 declaration = {str(each.arg): ast.literal_eval(each.value) for each in decorator.keywords}
                 module = f"sgaplus.artifacts.{FOLDERS[family]}.{file.stem}"
-                says = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-                yield replace(Kind(**declaration), family=family, name=node.name, module=module, says=says)
+                says, *more = [part.replace("\n", " ") for part in (ast.get_docstring(node) or "").split("\n\n")]
+                explains = " ".join(part for part in more if not part.startswith(("Args:", "Raises:", "Returns:")))
+                declared = Kind(**declaration)
+                yield replace(declared, family=family, name=node.name, module=module, says=says, explains=explains)
 
 
 def rows(family: str) -> list[str]:

@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 from sgaplus import __version__, devices, provenance
 
 MADE_BY = ("software", "hardware", "device")
-PAGE = """<table class="provenance">
+PAGE = """<p class="heading">{heading}</p>
+<details><summary>What made this run</summary>
+<table class="provenance">
 {rows}
 </table>
+</details>
 """
 
 
@@ -46,18 +49,30 @@ def describe(config: Mapping[str, Any], records: Iterable[str | Path]) -> dict[s
 
 
 def page(description: Mapping[str, Any]) -> str:
-    """The description as a table for the report: without the configuration, and with the packages that weigh most."""
+    """The description for the report: a line, and below it a table, without the configuration and most packages."""
     rows = "\n".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(text)}</td></tr>" for key, text in _lines(description)
     )
-    return PAGE.format(rows=rows)
+    return PAGE.format(heading=html.escape(_heading(description)), rows=rows)
+
+
+def _heading(description: Mapping[str, Any]) -> str:
+    """Date, version and machine in a line."""
+    hardware = description["hardware"]
+    date = description["date"][: len("2000-01-01T00:00")].replace("T", " ")
+    version = _version(description["sgaplus"], digits=9)
+    return f"{date} UTC, by sgaplus {version}, on {hardware['processor']}, GPUs: {hardware['gpus']}"
+
+
+def _version(project: Mapping[str, Any], digits: int | None = None) -> str:
+    state = "as committed" if project["clean"] else "with changes that are not committed"
+    commit = f"commit {project['commit'][:digits]}, {state}" if project["commit"] else "commit not known"
+    return f"{project['version']}, {commit}"
 
 
 def _lines(description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    project, packages, hardware = (description[key] for key in ("sgaplus", "packages", "hardware"))
-    state = "as committed" if project["clean"] else "with changes that are not committed"
-    commit = f"commit {project['commit']}, {state}" if project["commit"] else "commit not known"
-    yield "sgaplus", f"{project['version']}, {commit}"
+    packages, hardware = description["packages"], description["hardware"]
+    yield "sgaplus", _version(description["sgaplus"])
     yield "Packages", ", ".join(f"{name} {packages[name]}" for name in ("python", "torch", "compressai", "snakemake"))
     yield "Date", description["date"]
     yield (

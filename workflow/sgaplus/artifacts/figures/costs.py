@@ -17,7 +17,7 @@ NEAR = 0.1
 """Per cent up to which differences of true loss are drawn linearly."""
 
 
-@figure(needs=("against",), takes=("bitrate",))
+@figure(needs=("against",), takes=("bitrate",), intervals="Bars")
 def cost(results: Results) -> Figure:
     """Saved bits against seconds per image.
 
@@ -40,7 +40,7 @@ def cost(results: Results) -> Figure:
     return figure
 
 
-@figure(needs=("against",))
+@figure(needs=("against",), intervals="Bands")
 def budget(results: Results) -> Figure:
     """True loss above that of `against` after the most steps, over seconds per image; means over models.
 

@@ -36,7 +36,7 @@ OWN: Style = {"marker": "o", "markersize": 5.5, "markeredgecolor": "black", "mar
 """The point of a model that is refined toward the lambda that it was trained with."""
 
 
-@figure(takes=("bitrate",), paper="Figures 3, 7, 8")
+@figure(takes=("bitrate",), intervals="Bars", paper="Figures 3, 7, 8")
 def rate_distortion(results: Results) -> Figure:
     """PSNR against rate, a panel per step count.
 

@@ -31,7 +31,7 @@ PANELS = {
 DASHES = ("-", (0, (4, 1)), "-.", ":")
 
 
-@figure(takes=("sweep", "panels", "record_every"), paper="Figures 2, 6")
+@figure(takes=("sweep", "panels", "record_every"), intervals="Bands", paper="Figures 2, 6")
 def loss_curves(results: Results) -> Figure:
     """True loss, method loss minus true loss, PSNR and rate over steps, a line per method or value of the sweep.
 

@@ -65,8 +65,8 @@ def bd(results: Results) -> Table:
 def cover(results: Results) -> Table:
     """Which few models cover the base models' curve, and their gain at the rate of each base model.
 
-    The models are ``cover`` of the experiment's, refined toward all targets. The criterion is that of
-    :func:`sgaplus.analysis.covering.choose`: the largest smallest gain.
+    They are the choice of models, each refined toward all targets, whose smallest gain over that curve is the
+    largest.
     """
     experiment, bitrate = results.experiment, results.experiment.bitrate
     base = base_curve(results.records, bitrate)
