@@ -119,7 +119,7 @@ rule draw_training:
     resources:
         mem_mb=2000,
     params:
-        models=run_files.trained,
+        models=trainings_in_print,
         code=code_of("draw_training"),
     message:
         "Drawing the training curves"

@@ -51,6 +51,18 @@ def training_options(wildcards, threads):
     }
 
 
+def trainings_in_print(wildcards):
+    """The models that are trained here, by lambda and widths; with their names, where these are alike."""
+    entries = [config["models"][name] for name in run_files.trained]
+    names = [
+        f"λ = {entry['lmbda']:g}, N = {entry['N']}, M = {entry['M']}"
+        for entry in entries
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{model}: {name}" for model, name in zip(run_files.trained, names)]
+
+
 # Refinement
 
 

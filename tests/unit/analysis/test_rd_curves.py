@@ -31,6 +31,19 @@ def test_bd_does_not_depend_on_the_order_of_points_or_on_equal_counts():
     assert np.isfinite(rd_curves.bd_rate(CURVE, test[1:]))
 
 
+@given(st.floats(27, 35), st.floats(0.5, 1.0))
+def test_bits_are_saved_against_the_rate_of_the_same_psnr(psnr, share):
+    rate = rd_curves.rate_at(CURVE, np.array([psnr]))
+    saved = rd_curves.bits_saved(CURVE, np.array([[share * rate[0], psnr]]))
+    assert saved == pytest.approx(100 * (1 - share))
+
+
+def test_the_rate_of_a_psnr_is_the_inverse_at_the_points_and_goes_on_along_the_outermost_two():
+    np.testing.assert_allclose(rd_curves.rate_at(CURVE, CURVE[:, 1]), CURVE[:, 0])
+    beyond = rd_curves.rate_at(CURVE, np.array([38.0, 24.5]))
+    np.testing.assert_allclose(beyond, [1.6, 0.05])
+
+
 def test_curves_that_share_no_range_have_no_bd():
     assert np.isnan(rd_curves.bd_rate(CURVE, np.add(CURVE, [0, 20])))
     assert np.isnan(rd_curves.bd_psnr(CURVE, CURVE * [100, 1]))

@@ -73,12 +73,16 @@ def estimate(measure: Callable[..., float], *curves: np.ndarray) -> Estimate:
         curves: Each (points, images, 2), of the same images in the same order; or (points, 2) for a
             published one, whose images are not known.
     """
+    return Estimate(*map(float, estimates(measure, *curves)))
+
+
+def estimates(measure: Callable[..., np.ndarray | float], *curves: np.ndarray) -> tuple[np.ndarray, ...]:
+    """As :func:`estimate` of a measure of several numbers: they, and the low and high ends of their intervals."""
     whole = [values if values.ndim == 3 else values[:, None] for values in curves]
     value = measure(*(values.mean(axis=1) for values in whole))
     images = max(values.shape[1] for values in whole)
     each = np.array([measure(*means) for means in zip(*(resampled(values, images) for values in whole), strict=True)])
-    low, high = ends(value, each)
-    return Estimate(value, float(low), float(high))
+    return (np.asarray(value), *ends(value, each))
 
 
 def resampled(curve: np.ndarray, images: int) -> np.ndarray:
@@ -101,13 +105,28 @@ def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: the curve has fewer than two points.
     """
-    if len(curve) < 2:
+    return _extended(np.log(curve[:, RATE]), curve[:, PSNR], np.log(bpp))
+
+
+def rate_at(curve: np.ndarray, psnr: np.ndarray) -> np.ndarray:
+    """Rate in bpp at which a curve has these PSNRs in dB; interpolated and continued as in :func:`psnr_at`."""
+    return np.exp(_extended(curve[:, PSNR], np.log(curve[:, RATE]), psnr))
+
+
+def _extended(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """PCHIP of y over x, beyond the ends along the outermost two points; of equal x one counts."""
+    x, first = np.unique(x, return_index=True)
+    if len(x) < 2:
         raise ValueError("a rate-distortion curve needs at least two points")
-    curve = curve[curve[:, RATE].argsort()]
-    x, y, at = np.log(curve[:, RATE]), curve[:, PSNR], np.log(bpp)
+    y = y[first]
     slopes = np.diff(y) / np.diff(x)
     beyond = np.minimum(at - x[0], 0) * slopes[0] + np.maximum(at - x[-1], 0) * slopes[-1]
     return PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])) + beyond
+
+
+def bits_saved(base: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Bits that points (points, 2) save against the base models' curve at equal PSNR, in %, (points,)."""
+    return 100 * (1 - points[:, RATE] / rate_at(base, points[:, PSNR]))
 
 
 def gains(base: np.ndarray, points: np.ndarray) -> np.ndarray:

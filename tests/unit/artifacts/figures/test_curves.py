@@ -5,7 +5,7 @@ import pytest
 
 from sgaplus.analysis import published
 from sgaplus.analysis.intervals import interval
-from sgaplus.analysis.rd_curves import base_curve, kept, points
+from sgaplus.analysis.rd_curves import base_curve, bits_saved, curve_after, kept, points
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.figures import curves
 from sgaplus.errors import RecordError
@@ -18,8 +18,8 @@ def test_rate_distortion_has_a_panel_per_step_count_and_a_point_per_model():
     rows = refined(lmbdas=LMBDAS)
     entry = {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000]}
     figure = curves.rate_distortion(results(rows, entry))
-    assert len(figure.axes) == 2
-    for axis, steps in zip(figure.axes, (500, 2000), strict=True):
+    assert len(figure.axes) == 4
+    for axis, steps in zip(figure.axes[:2], (500, 2000), strict=True):
         drawn = lines(axis)
         assert {"Base model", "SGA", "SSL"} <= set(drawn)
         own = points(at_step(rows[rows["method"] == "ssl"], steps))
@@ -30,6 +30,23 @@ def test_rate_distortion_has_a_panel_per_step_count_and_a_point_per_model():
             assert left < line.get_xdata().min() < line.get_xdata().max() < right
             assert bottom < line.get_ydata().min() < line.get_ydata().max() < top
     assert_legible(figure)
+
+
+def test_beside_psnr_stand_the_bits_that_are_saved_at_equal_psnr_image_by_image():
+    rows = refined(lmbdas=LMBDAS, images=9)
+    figure = curves.rate_distortion(results(rows, {**ENTRY, "methods": ["sga", "ssl"]}))
+    _, axis = figure.axes
+    base, own = (curve.mean(axis=1) for curve in (base_curve(rows), curve_after(rows, "ssl", 2000)))
+    x, y = lines(axis)["SSL"].get_data()
+    np.testing.assert_allclose(x, own[:, 0])
+    np.testing.assert_allclose(y, bits_saved(base, own))
+    bars = axis.collections[1].get_segments()  # SSL's
+    assert all(bar[0, 1] < saved < bar[1, 1] for bar, saved in zip(bars, y, strict=True))
+    assert_legible(figure)
+
+
+def test_one_model_is_no_curve_to_save_bits_against():
+    assert len(curves.rate_distortion(results(refined(), {**ENTRY, "methods": ["ssl"]})).axes) == 1
 
 
 def test_published_curves_lie_behind_those_of_the_same_data_set_only():
@@ -92,4 +109,4 @@ def test_multi_rate_marks_the_model_that_is_refined_toward_its_own_lambda():
 def test_curves_of_a_method_that_ends_early_are_drawn_where_it_has_them():
     rows = refined(lmbdas=LMBDAS, steps=(0, 500, 2000), last={"ssl": 500})
     figure = curves.rate_distortion(results(rows, {**ENTRY, "methods": ["sga", "ssl"], "steps": [500, 2000]}))
-    assert ["SSL" in lines(axis) for axis in figure.axes] == [True, False]
+    assert ["SSL" in lines(axis) for axis in figure.axes] == 2 * [True, False]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from sgaplus.analysis.intervals import paired
 from sgaplus.artifacts.figures import over_steps
 from tests.synthetic import refined, results
 
@@ -73,3 +75,45 @@ def test_a_diverging_method_does_not_squash_the_others_in_any_panel():
     rows.loc[(rows["method"] == "sga") & (rows["step"] == 2000), ["true_loss", "bpp"]] = 1e6
     for axis in over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"]})).axes:
         assert axis.get_ylim()[1] < 100
+
+
+PAIRED = ["true_loss", "from_base", "from_best"]
+
+
+def test_differences_are_taken_image_by_image_from_the_base_model_and_from_the_lowest_line():
+    rows = refined(steps=STEPS, images=9)
+    figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"], "panels": PAIRED}))
+    _, from_base, from_best = figure.axes
+    loss = {method: mean(rows, "true_loss", method=method) for method in ("sga", "ssl")}
+    np.testing.assert_allclose(lines(from_base)["SGA"].get_ydata(), loss["sga"] - loss["sga"][0])
+    np.testing.assert_allclose(lines(from_best)["SGA"].get_ydata(), loss["sga"] - loss["ssl"], atol=1e-12)
+    assert from_best.get_ylabel() == "True R-D loss − that of\nSSL"
+    *_, last = from_best.collections[0].get_segments()  # SGA's bars
+    found = paired(rows, "sga", "ssl", STEPS[-1])
+    np.testing.assert_allclose(last[:, 1], found[1:])
+    assert found.low > 0
+    assert_legible(figure)
+
+
+def test_many_lines_have_no_bands_and_their_long_bars_only_in_the_end():
+    sweep = {"a": [0.5, 0.65, 1, 1.3333, 2.3]}
+    rows = refined(("ssl",), sweep=sweep, images=9)
+    entry = {**ENTRY, "methods": ["ssl"], "sweep": sweep, "panels": PAIRED}
+    true_loss, from_base, from_best = over_steps.loss_curves(results(rows, entry)).axes
+    assert not true_loss.collections
+    assert {len(bars.get_segments()) for bars in from_base.collections} == {1}
+    assert {len(bars.get_segments()) for bars in from_best.collections} == {4}
+
+
+def test_a_method_loss_far_from_the_true_one_does_not_squash_the_others():
+    rows = pd.concat([refined(), refined(["linear", "ste"])])
+    rows.loc[rows["method"] == "ste", "method_loss"] += 10
+    entry = {**ENTRY, "methods": ["ste", "sga", "linear", "ssl"], "panels": ["difference"]}
+    (axis,) = over_steps.loss_curves(results(rows, entry)).axes
+    assert axis.get_ylim()[1] < 1
+
+
+def test_lines_can_be_told_apart_without_colours():
+    methods = ["ste", "uniform", "sga", "ssl"]
+    drawn = lines(over_steps.loss_curves(results(refined(methods), {**ENTRY, "methods": methods})).axes[0])
+    assert len({line.get_marker() for name, line in drawn.items() if name != "Base model"}) == 4

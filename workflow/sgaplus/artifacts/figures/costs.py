@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, StrMethodFormatter
+from matplotlib.ticker import NullLocator
 
 from sgaplus.analysis.cost import costs, saves_bits
 from sgaplus.analysis.excess_loss import over_time
 from sgaplus.analysis.rd_curves import POINT
-from sgaplus.artifacts.figures.style import BAND, BAR, legend_below, log_ticks, panels_of
+from sgaplus.artifacts.figures.style import BAND, BAR, ZERO, heading, legend_below, log_ticks, panels_of
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
 
@@ -22,7 +22,7 @@ def cost(results: Results) -> Figure:
     """Saved bits against seconds per image.
 
     A method has a line with a point per step count. Saved bits are minus the BD-rate against the base
-    models; of one model, which has no curve, the reduction of the true loss is drawn.
+    models, which is the zero; of one model, which has no curve, the reduction of the true loss is drawn.
     """
     records, experiment, methods = results.records, results.experiment, results.methods
     figure, (axis,) = panels_of(1, columns=1, height=3.0)
@@ -32,9 +32,11 @@ def cost(results: Results) -> Figure:
         axis.plot(rows["seconds"], rows["saved"], color=style["color"], marker=style["marker"], label=style["label"])
         ends = [rows["saved"] - rows["low"], rows["high"] - rows["saved"]]
         axis.errorbar(rows["seconds"], rows["saved"], yerr=ends, color=style["color"], fmt="none", **BAR)
+    axis.axhline(0, **ZERO)
     what = "Bits saved at equal PSNR" if saves_bits(experiment) else "True R-D loss saved"
     steps = ", ".join(map(str, sorted(experiment.steps)))
-    axis.set(xlabel="Seconds per image", ylabel=f"{what} (%)", title=f"Points after {steps} steps")
+    axis.set(xlabel="Seconds per image", ylabel=f"{what} (%)")
+    heading(figure, results, f"points after {steps} steps")
     log_ticks(axis)
     legend_below(figure, axis)
     return figure
@@ -44,7 +46,8 @@ def cost(results: Results) -> Figure:
 def budget(results: Results) -> Figure:
     """True loss above that of `against` after the most steps, over seconds per image; means over models.
 
-    A method has a line. The axis is linear between -0.1 and 0.1 % and logarithmic beyond.
+    A method has a line; that of `against` ends at zero, being compared with itself. The axis is linear in the
+    shaded strip, from -0.1 to 0.1 %, and logarithmic beyond.
     """
     records, experiment, methods = results.records, results.experiment, results.methods
     figure, (axis,) = panels_of(1, columns=1, height=3.2)
@@ -54,16 +57,18 @@ def budget(results: Results) -> Figure:
         axis.fill_between(way["seconds"], way["low"], way["high"], color=style["color"], **BAND)
         look = {"color": style["color"], "marker": style["marker"], "label": style["label"]}
         axis.plot(way["seconds"], way["value"], **look, markevery=list(way.index.isin(counts).nonzero()[0]))
-    axis.axhline(0, color="black", linestyle=":", linewidth=0.8)
+    axis.axhline(0, **ZERO)
+    axis.axhspan(-NEAR, NEAR, color="0.94", linewidth=0, zorder=-1)
     axis.set_yscale("symlog", linthresh=NEAR, linscale=0.6)
     ends = axis.get_ylim()
     ticks = [sign * value for value in (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) for sign in (1, -1)]
     axis.set_yticks([value for value in sorted(set(ticks)) if ends[0] <= value <= ends[1]])
-    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
     axis.yaxis.set_minor_locator(NullLocator())
     of = f"{results.labels[str(experiment.against)]} after {counts[-1]} steps"
-    title = f"Points after {', '.join(map(str, counts))} steps"
-    axis.set(xlabel="Seconds per image", ylabel=f"True R-D loss above\n{of} (%)", title=title)
+    axis.set(xlabel="Seconds per image", ylabel=f"True R-D loss − that of\n{of} (%)")
+    points = f"points after {', '.join(map(str, counts))} steps"
+    heading(figure, results, points, f"y axis: log scale beyond ±{NEAR} %")
     log_ticks(axis)
     legend_below(figure, axis)
     return figure
@@ -88,8 +93,9 @@ def gap(results: Results) -> Figure:
         axis.plot(estimated[own], excess[own], **look, linestyle="none", markersize=3, alpha=0.7)
     sizes = np.geomspace(estimated.min() / 1.2, estimated.max() * 1.2, 100)
     axis.plot(sizes, 2 + 100 * 64 / sizes, color="black", linestyle="--", linewidth=0.8, label="2 % + 64 bytes")
-    axis.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    axis.axhline(0, **ZERO)
     axis.set(xlabel="Estimated size (bytes)", ylabel="Bitstream over estimate (%)")
+    heading(figure, results, "a point per image and model")
     log_ticks(axis)
-    legend_below(figure, axis)
+    legend_below(figure, axis, "Dashed: the most that is allowed")
     return figure

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,13 +15,28 @@ from matplotlib.figure import Figure
 
 from sgaplus.analysis import published
 from sgaplus.analysis.intervals import interval
-from sgaplus.analysis.rd_curves import POINT, base_curve, kept, points
+from sgaplus.analysis.rd_curves import POINT, RATE, base_curve, bits_saved, curve_after, estimates, kept, points
 from sgaplus.analysis.selection import at_step, base_model, changes, measured, with_rate
-from sgaplus.artifacts.figures.style import BAR, Style, legend_below, panels_of, rate_label, sequential
+from sgaplus.artifacts.figures.style import (
+    BAR,
+    COLUMN,
+    MARKERS,
+    Style,
+    aside,
+    heading,
+    legend_below,
+    panel_title,
+    panels_of,
+    rate_label,
+    sequential,
+)
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
 
 BASE: Style = {"label": "Base model", "color": "black", "marker": "*"}
+
+STAR: Style = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.5}
+"""The marker of a base model, which is seen also over others."""
 
 PUBLISHED: Style = {"linewidth": 0.8, "zorder": 1}
 
@@ -32,53 +48,103 @@ THEIRS: Mapping[str, Style] = {
 
 STYLES = (":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)))
 
-OWN: Style = {"marker": "o", "markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.9}
+OWN: Style = {"markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.9}
 """The point of a model that is refined toward the lambda that it was trained with."""
 
 
 @figure(takes=("bitrate",), intervals="Bars", paper="Figures 3, 7, 8")
 def rate_distortion(results: Results) -> Figure:
-    """PSNR against rate, a panel per step count.
+    """PSNR against rate, and of two models or more the bits saved at equal PSNR, a panel of each per step count.
 
     A method has a point per model and target. Published curves of a data set of the same name lie
-    behind ours; the axes keep to our range.
+    behind ours; the axes keep to our range. Bits are saved against the base models' curve, image by
+    image, which shows differences that are small beside the range of PSNR.
     """
-    records, experiment, bitrate = results.records, results.experiment, results.experiment.bitrate
-    panels = sorted(experiment.steps)
-    figure, axes = panels_of(len(panels), columns=len(panels), height=3.0, share=True)
-    base = base_curve(records, bitrate).mean(axis=1)
-    seen, have = [base], measured(records, experiment)
-    for axis, steps, letter in zip(axes, panels, ascii_lowercase, strict=False):
-        _line(axis, base, BASE, linestyle="--")
-        for method in (method for method, count in have if count == steps):
-            rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
-            seen.append(_line(axis, points(rows).to_numpy(), results.methods[method]))
-            _bars(axis, rows, with_rate(base_model(records), bitrate), results.methods[method]["color"])
-        _published_curves(axis, results.published.curves(experiment.dataset))
-        title = f"({letter}) {steps} steps" if len(panels) > 1 else f"{steps} steps"
-        axis.set(xlabel=rate_label(bitrate), title=title)
-    _keep_to(axes[0], np.concatenate(seen))
-    axes[0].set_ylabel("PSNR (dB)")
-    legend_below(figure, axes[0])
+    counts, base = sorted(results.experiment.steps), base_curve(results.records, results.experiment.bitrate)
+    compared = len(base) > 1
+    figure, upper, lower = _panels(len(counts), compared)
+    letters, seen = iter(ascii_lowercase), []
+    for axis, steps in zip(upper, counts, strict=True):
+        seen.append(_quality(axis, results, base.mean(axis=1), steps))
+        panel_title(axis, next(letters), f"{steps} steps")
+    for axis, steps in zip(lower, counts if compared else (), strict=True):
+        _difference(axis, results, base, steps)
+        panel_title(axis, next(letters), f"{steps} steps, difference from the base model")
+    _keep_to(upper, np.concatenate(seen))
+    upper[0].set_ylabel("PSNR (dB)")
+    if compared:
+        lower[0].set_ylabel("Bits saved at equal PSNR (%)")
+    heading(figure, results)
+    legend_below(figure, upper[0])
     return figure
 
 
-def _line(axis: Axes, curve: np.ndarray, style: Style, **more: Any) -> np.ndarray:
+def _panels(count: int, compared: bool) -> tuple[Figure, list[Axes], list[Axes]]:
+    """A figure with a panel per step count and, where methods are compared, another of each, below or beside it."""
+    rows, columns = (1, count) if not compared else (2, count) if count > 1 else (1, 2)
+    figure = plt.figure(figsize=(columns * COLUMN, rows * 2.7 + 0.6), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    upper: list[Axes] = []
+    lower: list[Axes] = []
+    for place in range(rows * columns):
+        alike = upper if place < count else lower
+        first = alike[0] if alike else None
+        alike.append(figure.add_subplot(grid[divmod(place, columns)], sharex=first, sharey=first))
+        alike[-1].tick_params(labelleft=first is None)
+    return figure, upper, lower
+
+
+def _of_steps(results: Results, steps: int) -> list[str]:
+    """The methods that have results after so many steps."""
+    return [method for method, count in measured(results.records, results.experiment) if count == steps]
+
+
+def _quality(axis: Axes, results: Results, base: np.ndarray, steps: int) -> np.ndarray:
+    """PSNR of the base models and of each method over the rate; returns their points."""
+    records, bitrate = results.records, results.experiment.bitrate
+    seen = [_line(axis, base, BASE, linestyle="--", zorder=4, **STAR)]
+    for method in _of_steps(results, steps):
+        rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
+        seen.append(_line(axis, points(rows).to_numpy(), results.methods[method]))
+        _bars(axis, rows, with_rate(base_model(records), bitrate), results.methods[method]["color"])
+    _published_curves(axis, results.published.curves(results.experiment.dataset))
+    axis.set_xlabel(rate_label(bitrate))
+    return np.concatenate(seen)
+
+
+def _difference(axis: Axes, results: Results, base: np.ndarray, steps: int) -> None:
+    """Bits that each method saves at equal PSNR over its rate; side by side by a little, or bars would hide bars."""
+    bitrate, methods = results.experiment.bitrate, _of_steps(results, steps)
+    axis.axhline(0, color="black", linestyle="--", linewidth=0.8)
+    for place, method in enumerate(methods):
+        style, test = results.methods[method], curve_after(results.records, method, steps, bitrate)
+        bpp = test[..., RATE].mean(axis=1)
+        order = bpp.argsort()
+        value, low, high = (part[order] for part in estimates(bits_saved, base, test))
+        axis.plot(bpp[order], value, color=style["color"], label=style["label"])
+        beside: Style = {"color": style["color"], "fmt": style["marker"], "transform": aside(axis, place, len(methods))}
+        axis.errorbar(bpp[order], value, [value - low, high - value], zorder=3, **beside, **BAR)
+        axis.update_datalim(np.column_stack([np.tile(bpp[order], 2), np.concatenate([low, high])]))
+    axis.autoscale_view()
+    axis.set_xlabel(rate_label(bitrate))
+
+
+def _line(axis: Axes, curve: np.ndarray, style: Style, zorder: int = 3, **more: Any) -> np.ndarray:
     """Operating points joined by rate; returns them."""
     curve = curve[curve[:, 0].argsort()]
-    axis.plot(*curve.T, color=style["color"], marker=style["marker"], label=style["label"], zorder=3, **more)
+    axis.plot(*curve.T, color=style["color"], marker=style["marker"], label=style["label"], zorder=zorder, **more)
     return curve
 
 
 def _bars(axis: Axes, rows: pd.DataFrame, base: pd.DataFrame, color: str) -> None:
-    """Light error bars in rate and PSNR at each operating point."""
+    """Thin error bars in rate and PSNR at each operating point."""
     change = changes(rows, base, ["bpp", "psnr"])
     for key, own in rows.groupby(list(POINT)):
         moved = change.set_index(list(POINT)).loc[[key]].groupby("image")[["bpp", "psnr"]].mean().to_numpy()
         x, y = own.groupby("image")[["bpp", "psnr"]].mean().mean()
         (down, left), (up, right) = ((end - moved.mean(axis=0))[::-1] for end in interval(moved))
         bars: Style = {"xerr": [[-left], [right]], "yerr": [[-down], [up]]}
-        axis.errorbar(x, y, **bars, color=color, fmt="none", zorder=2, **BAR)
+        axis.errorbar(x, y, **bars, color=color, fmt="none", zorder=2, elinewidth=0.7)
 
 
 def _published_curves(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
@@ -88,12 +154,12 @@ def _published_curves(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
         axis.plot(*curve.T, label=name, **style, **PUBLISHED)
 
 
-def _keep_to(axis: Axes, curve: np.ndarray) -> None:
-    """Limit the axes, and those that share them, to these points, with a margin."""
+def _keep_to(axes: Sequence[Axes], curve: np.ndarray) -> None:
+    """Limit axes to these points, with a margin."""
     low, high = curve.min(axis=0), curve.max(axis=0)
     margin = 0.05 * np.maximum(high - low, 1e-6)
-    axis.set_xlim(low[0] - margin[0], high[0] + margin[0])
-    axis.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    for axis in axes:
+        axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
 
 
 @figure(
@@ -116,18 +182,20 @@ def multi_rate(results: Results) -> Figure:
     figure, (axis,) = panels_of(1, columns=1, height=3.6)
     _multi_rate(axis, points(rows), base, experiment.prune)
     label = results.labels[experiment.methods[0]]
-    axis.set(xlabel=rate_label(bitrate), ylabel="PSNR (dB)", title=f"{label}, {experiment.last_step} steps")
-    legend_below(figure, axis)
+    axis.set(xlabel=rate_label(bitrate), ylabel="PSNR (dB)")
+    heading(figure, results, f"{label}, {experiment.last_step} steps")
+    legend_below(figure, axis, "λ of the model; along a line the target grows with the rate")
     return figure
 
 
 def _multi_rate(axis: Axes, operating: pd.DataFrame, base: np.ndarray, prune: float | None) -> None:
     operating = operating[kept(operating.to_numpy(), base, prune)].reset_index()
-    axis.plot(*base.T, color="black", linestyle="--", marker="*", markersize=5, label="Base models", zorder=2)
+    axis.plot(*base.T, color="black", linestyle="--", marker="*", label="Base models", zorder=5, **STAR)
     lmbdas = sorted(operating["model_lmbda"].unique())
-    for lmbda, color in zip(lmbdas, sequential(len(lmbdas)), strict=True):
+    for lmbda, color, marker in zip(lmbdas, sequential(len(lmbdas)), itertools.cycle(MARKERS[:-1]), strict=False):
         rows = operating[operating["model_lmbda"] == lmbda].sort_values("target_lmbda")
-        axis.plot(rows["bpp"], rows["psnr"], color=color, marker="o", markersize=3, label=f"λ = {lmbda:g}", zorder=3)
+        look: Style = {"color": color, "marker": marker}
+        axis.plot(rows["bpp"], rows["psnr"], **look, markersize=3, label=f"λ = {lmbda:g}", zorder=3)
         own = rows[rows["target_lmbda"] == lmbda]
-        axis.plot(own["bpp"], own["psnr"], color=color, **OWN, linestyle="none", zorder=4)
-    axis.plot([], [], color="white", **OWN, linestyle="none", label="target = own λ")
+        axis.plot(own["bpp"], own["psnr"], **look, **OWN, linestyle="none", zorder=4)
+    axis.plot([], [], color="white", marker="o", **OWN, linestyle="none", label="Target = λ of the model")

@@ -10,10 +10,13 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgaplus.artifacts.figures.style import COLUMN
+from sgaplus.artifacts.figures.style import COLUMN, panel_title
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
 from sgaplus.refinement import rounding
+
+COLORS = {-1: "#332288", 0: "#000000", 1: "#AA4499"}
+"""Of the integers that a value is rounded to; those of methods mean methods."""
 
 
 @figure(refines=False, takes=("r", "n"), paper="Figure 1")
@@ -21,8 +24,8 @@ def probabilities(results: Results) -> Figure:
     """Probability of each candidate of rounding.
 
     (a) two-class methods: P(down) solid and P(up) dashed, over the fraction v - floor(v).
-    (b) three-class linear over v in [-1, 1]: two-class special case solid, the third class let in by
-    the experiment's ``r`` dashed, its power ``n`` dotted.
+    (b) three-class linear over v in [-1, 1], a colour per integer: two-class special case solid, the third class
+    let in by the experiment's ``r`` dashed, its power ``n`` dotted.
     """
     methods, experiment = results.methods, results.experiment
     figure, (left, right) = plt.subplots(1, 2, figsize=(2 * COLUMN, 3.0), sharey=True)
@@ -33,19 +36,21 @@ def probabilities(results: Results) -> Figure:
             down, up = method.probabilities(fraction)
             left.plot(fraction, down, color=methods[name]["color"], label=methods[name]["label"])
             left.plot(fraction, up, color=methods[name]["color"], linestyle="--")
-    left.set(xlabel="v − ⌊v⌋", ylabel="Probability", title="(a) two classes: down solid, up dashed")
+    left.set(xlabel=r"$v - \lfloor v \rfloor$", ylabel="Probability")
+    panel_title(left, "a", "two classes: down solid, up dashed")
     _legend_under(left, 4)
 
     v = torch.linspace(-0.999, 0.999, 1001, dtype=torch.float64)
-    colors = {-1: "#E69F00", 0: "#D55E00", 1: "#009E73"}
     for r, n, line in ((1.0, 1.0, "-"), (experiment.r, 1.0, "--"), (1.0, experiment.n, ":")):
         for integer, chances in _by_integer(rounding.ThreeClassLinear(r=r, n=n), v).items():
             label = f"r = {r:g}, n = {n:g}" if integer == 0 else None
-            right.plot(v, chances, color=colors[integer], linestyle=line, label=label)
-    for integer, color in colors.items():
-        right.text(0.93 * integer, 1.05, f"P({integer})".replace("-", "−"), color=color, ha="center", fontsize=7)
+            right.plot(v, chances, color=COLORS[integer], linestyle=line, label=label)
+    for integer, color in COLORS.items():
+        right.text(0.93 * integer, 1.05, f"$P({integer})$", color=color, ha="center", fontsize=7)
     right.set_ylim(top=1.12)
-    right.set(xlabel="v", title="(b) three classes, extended linear")
+    right.set_xlabel("$v$")
+    right.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "0.5", "1"])
+    panel_title(right, "b", "three classes, extended linear")
     _legend_under(right, 3)
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from sgaplus.analysis.selection import at_step, by_image, with_swept
-from sgaplus.artifacts.figures.style import SYMBOLS, Style, panels_of
+from sgaplus.artifacts.figures.style import SYMBOLS, Style, heading, panel_title, panels_of
 from sgaplus.artifacts.kinds import figure
 from sgaplus.artifacts.results import Results
 from sgaplus.artifacts.values import texts
@@ -44,15 +45,19 @@ def grid(results: Results) -> Figure:
         "vmax": min(values.max(), values.min() + 4 * np.median(values - values.min())),
     }
     size = 0.4 * len(sweep[down]) + 1.0
-    figure, axes = panels_of(len(means), columns=min(len(means), 2), height=size)
-    for axis, (method, mean) in zip(axes, means.items(), strict=True):
+    # a row of three if their cells have room for numbers: two rows would leave a quarter empty
+    columns = 3 if len(means) == 3 and len(sweep[across]) <= WIDE else min(len(means), 2)
+    figure, axes = panels_of(len(means), columns=columns, height=size)
+    for axis, (method, mean), letter in zip(axes, means.items(), ascii_lowercase, strict=False):
         picture = _heat_map(axis, mean, limits)
         own = methods[method].get("parameters", {}) | methods[method]
         _frame(axis, mean, _lowest(mean), 0.92, linestyle="-")
         _frame(axis, mean, (own.get(down), own.get(across)), 0.76, linestyle=":")
-        axis.set(xlabel=SYMBOLS.get(across, across), ylabel=SYMBOLS.get(down, down), title=methods[method]["label"])
+        axis.set(xlabel=SYMBOLS.get(across, across), ylabel=SYMBOLS.get(down, down))
+        panel_title(axis, letter, methods[method]["label"])
     extend = "max" if values.max() > limits["vmax"] else "neither"
     figure.colorbar(picture, ax=list(axes), label="True R-D loss", extend=extend)
+    heading(figure, results, f"{experiment.last_step} steps")
     frames = [Line2D([], [], color=FRAME, linestyle=style, linewidth=1.8) for style in ("-", ":")]
     figure.legend(frames, ["Best", "As configured"], loc="outside lower center", ncols=2)
     return figure

@@ -12,7 +12,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.transforms import Transform, offset_copy
 
+from sgaplus.artifacts.results import Results
 from sgaplus.files import replacing
 
 plt.switch_backend("Agg")
@@ -24,8 +26,18 @@ COLUMN = 3.4
 """Width of a panel in inches, about a column of a paper."""
 
 BAND: Style = {"alpha": 0.15, "linewidth": 0}
-BAR: Style = {"elinewidth": 2.5, "alpha": 0.3}
-"""Bands and error bars."""
+EDGES: Style = {"facecolor": "none", "linewidth": 0.5, "alpha": 0.7}
+BAR: Style = {"elinewidth": 0.9, "capsize": 2, "capthick": 0.9}
+"""Bands, bands that would hide one another, and error bars."""
+
+ZERO: Style = {"color": "0.5", "linewidth": 0.7, "zorder": 0}
+"""A line at zero."""
+
+ASIDE = 2.0
+"""Points from a line to the next where they stand side by side."""
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+"""Of lines that have none of their own: on paper without colours they tell lines apart."""
 
 SYMBOLS = {"tau_max": r"$\tau_\mathrm{max}$", "cooling": "cooling", "lr": "learning rate"}
 """Swept parameters as they are written in the paper, where their key differs."""
@@ -44,7 +56,10 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 
-LEGEND: Style = {"columnspacing": 1.2, "handlelength": 1.8}
+LEGEND: Style = {"columnspacing": 1.2, "handlelength": 1.8, "title_fontsize": 7}
+
+SUBS = {8: (1, 1.5, 2, 3, 4, 5, 7), 200: (1, 2, 5), np.inf: (1,)}
+"""Numbers of a decade on a logarithmic axis, by the ratio of its ends."""
 
 LEGEND_ROW = 0.16
 """Inches of height."""
@@ -81,24 +96,46 @@ def panels_of(count: int, columns: int, height: float = 2.2, share: bool = False
     return figure, list(axes.flat[:count])
 
 
-def legend_below(figure: Figure, axis: Axes) -> None:
+def heading(figure: Figure, results: Results, *more: str) -> None:
+    """A small line above the panels: data set, number of images, and what else there is to know."""
+    images = results.records["image"].nunique()
+    parts = [f"Data set {results.experiment.dataset}, {images} image{'s' * (images > 1)}", *more]
+    figure.suptitle("; ".join(parts), fontsize=6.5, color="0.35", x=0.01, ha="left")
+
+
+def panel_title(axis: Axes, letter: str, text: str = "") -> None:
+    """A panel's letter in bold and its title, to the left."""
+    axis.set_title(rf"$\bf{{({letter})}}$ {text}".rstrip(), loc="left")
+
+
+def aside(axis: Axes, place: int, count: int) -> Transform:
+    """The place of one of so many lines that stand side by side by a little, so that bars hide no bars."""
+    moved = ASIDE * (place - (count - 1) / 2)
+    return offset_copy(axis.transData, axis.get_figure(root=True), x=moved, units="points")
+
+
+def legend_below(figure: Figure, axis: Axes, title: str | None = None) -> None:
     """A panel's legend below the figure, in as few rows as its width allows; panels keep their height."""
     handles, labels = axis.get_legend_handles_labels()
     for rows in range(1, len(labels) + 1):
-        legend = figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // rows), **LEGEND)
+        columns = -(-len(labels) // rows)
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=title, **LEGEND)
         if legend.get_window_extent().width <= figure.bbox.width or rows == len(labels):
             figure.set_figheight(figure.get_figheight() + (rows - 1) * LEGEND_ROW)
             return
         legend.remove()
 
 
-def log_ticks(axis: Axes) -> None:
-    """A logarithmic x axis with plain numbers at 1, 2 and 5, or over many decades at 1 only."""
-    axis.set_xscale("log")
-    low, high = axis.get_xlim()
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+def log_ticks(axis: Axes, which: str = "x") -> None:
+    """A logarithmic axis with plain numbers, the fewer the more decades there are; its label says that it is one."""
+    axis.set(**{f"{which}scale": "log"})
+    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
+    of_axis = axis.xaxis if which == "x" else axis.yaxis
+    subs = next(subs for decades, subs in SUBS.items() if high / low < decades)
+    of_axis.set_major_locator(LogLocator(subs=subs))
+    of_axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    of_axis.set_minor_formatter(NullFormatter())
+    of_axis.set_label_text(f"{of_axis.get_label_text()}, log scale")
 
 
 def sequential(count: int) -> list[tuple[float, float, float]]:
