@@ -25,6 +25,9 @@ with logged(snakemake.log[0]):
     files = dict(snakemake.output.items())
     with replacing(files.pop("html")) as temporary:
         temporary.write_text(claims_page.page(judged, artifacts, notice))
+    titles = {name: entry["title"] for name, entry in experiments.items()}
+    with replacing(files.pop("md")) as temporary:
+        temporary.write_text(claims_page.markdown(judged, titles, notice))
     table.write(claims_page.table(judged, notice), files)
     if notice:
         logger.info(notice)

@@ -12,4 +12,4 @@ with logged(snakemake.log[0]):
     published = Published.read(*snakemake.input.published)
     results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published)
     make = kinds.find("table", experiment.table).function()
-    table.write(make(results), dict(snakemake.output.items()))
+    table.write(make(results), dict(snakemake.output.items()), experiment.title)

@@ -56,3 +56,16 @@ def test_the_claims_are_a_table_for_machines_and_for_people(written, tmp_path):
     assert md.startswith("| claim")
     assert r"\|c\|" in md
     assert "experiment" not in md
+
+
+def test_in_markdown_claims_stand_under_their_verdict_each_with_its_numbers_as_a_list():
+    judged = [
+        Judged("b", NOT, "x: +1; y: +2", "Section 2", "t", 9, "", ("x: +1", "y: +2"), "Seed 0"),
+        Judged("a", HOLDS, "x: −1", "Section 1", "e", 9),
+    ]
+    lines = claims_page.markdown(judged, {"e": "Figure 1", "t": "Table 1"}, "A demo.").splitlines()
+    assert lines[0] == "A demo."
+    assert max(map(len, lines[:1] + lines[9:])) < 80
+    assert [line for line in lines if line.startswith("## ")] == ["## Holds", "## Does not hold"]
+    end = lines[lines.index("**b**") :]
+    assert end == ["**b**", "", "Section 2. Judged by: Table 1. Seed 0.", "", "- x: +1", "- y: +2"]

@@ -22,6 +22,7 @@ from sgaplus.analysis.experiment import Claim
 from sgaplus.analysis.intervals import FEWEST, Estimate, described
 from sgaplus.artifacts import kinds
 from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.table import minus
 
 HOLDS, NOT, UNDECIDED, NOT_JUDGED = "holds", "does not hold", "undecided", "not judged"
 
@@ -83,11 +84,6 @@ class Comparison(NamedTuple):
         return f"within ±{below}" if self.below == -self.above else f"from {above} to {below}"
 
 
-def minus(text: str) -> str:
-    """A number in print, with a sign of minus."""
-    return text.replace("-", "−")
-
-
 @dataclass(frozen=True)
 class Judged:
     """A claim with its verdict.
@@ -100,6 +96,8 @@ class Judged:
         experiment: Entry of the configuration that it was judged by.
         images: Number of images that it was judged by.
         remark: What the verdict needs to be understood; may be empty.
+        numbers: The evidence, a comparison each.
+        basis: What it rests on: the kind of the intervals and the seeds.
     """
 
     text: str
@@ -109,6 +107,8 @@ class Judged:
     experiment: str
     images: int
     remark: str = ""
+    numbers: tuple[str, ...] = ()
+    basis: str = ""
 
     @property
     def printed(self) -> str:
@@ -120,17 +120,19 @@ def judge(results: Results, claim: Claim) -> Judged:
     """Judge a claim by the results of its experiment."""
     check = kinds.find("check", claim.check)
     comparisons = check.function()(results, claim)
-    found, evidence = verdict(comparisons), "; ".join(map(str, comparisons))
+    found, numbers, basis = verdict(comparisons), tuple(map(str, comparisons)), []
+    evidence = "; ".join(numbers)
     if check.one_image:
-        return Judged(claim.text, found, evidence, claim.source, claim.experiment, 1, OF_ONE_IMAGE)
+        return Judged(claim.text, found, evidence, claim.source, claim.experiment, 1, OF_ONE_IMAGE, numbers)
     images, remark = results.records["image"].nunique(), ""
     if images < FEWEST:
         found, remark = NOT_JUDGED, f"{images} image{'s' * (images > 1)}, {FEWEST} are needed"
     if images > 1:
-        evidence += f". In brackets: {described(images)}"
+        basis.append(f"In brackets: {described(images)}")
     seeds = ", ".join(map(str, results.experiment.seeds))
-    evidence += f". Seed{'s' * (len(results.experiment.seeds) > 1)} {seeds}"
-    return Judged(claim.text, found, evidence, claim.source, claim.experiment, images, remark)
+    basis.append(f"Seed{'s' * (len(results.experiment.seeds) > 1)} {seeds}")
+    evidence, rests_on = ". ".join([evidence, *basis]), ". ".join(basis)
+    return Judged(claim.text, found, evidence, claim.source, claim.experiment, images, remark, numbers, rests_on)
 
 
 def verdict(comparisons: list[Comparison]) -> str:

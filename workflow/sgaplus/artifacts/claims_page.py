@@ -20,6 +20,8 @@ PAGE = """<style>
   .claim img {{ width: 26em; height: auto; margin: 0; }}
   .claim p {{ margin: 0 0 0.3em; }}
   .evidence, .source {{ color: #444; font-size: 12px; }}
+  .claim ul.evidence {{ margin: 0 0 0.3em; padding-left: 1.3em; }}
+  .claim .evidence li {{ margin: 0; }}
   .verdict {{ display: inline-block; padding: 0 0.6em; border-radius: 0.8em; color: white; font-weight: bold; }}
 </style>
 <div class="claims">
@@ -33,7 +35,7 @@ CLAIM = """<div class="claim"><div>
 <p><span class="verdict" style="background: {color}">{verdict}</span></p>
 <p>{text}</p>
 <p class="source">{source}; judged by {experiment}</p>
-<p class="evidence">{evidence}</p>
+{numbers}
 </div>{picture}</div>"""
 
 COLORS = {HOLDS: "#1b7837", NOT: "#b2182b", UNDECIDED: "#b35806", NOT_JUDGED: "#666666"}
@@ -57,6 +59,31 @@ def table(judged: Sequence[Judged], notice: str = "") -> Table:
     columns = ["claim", "verdict", "evidence", "source", "experiment", "images"]
     values = pd.DataFrame(rows, columns=columns).set_index("claim")
     return Table(values, hidden=("experiment", "images"), notice=notice, notes=(summary(judged), RULE, CONDITIONS))
+
+
+def markdown(judged: Sequence[Judged], titles: Mapping[str, str], notice: str = "") -> str:
+    """The claims in Markdown, to be read: under each verdict its claims, each with its numbers as a list.
+
+    Args:
+        judged: The claims.
+        titles: Title of each experiment.
+        notice: What stands first; may be empty.
+    """
+    parts = [notice] if notice else []
+    parts += ["# What the paper claims, and what this run says", summary(judged), RULE, CONDITIONS]
+    for kind in COLORS:
+        own = [one for one in judged if one.verdict == kind]
+        if own:
+            parts.append(f"## {kind.capitalize()}")
+            parts += [_markdown(one, titles[one.experiment]) for one in own]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(one: Judged, title: str) -> str:
+    remark = f" ({one.remark})" if one.remark else ""
+    basis = f" {one.basis}." if one.basis else ""
+    lines = [f"**{one.text}**{remark}", f"{one.source}. Judged by: {title}.{basis}"]
+    return "\n\n".join([*lines, "\n".join(f"- {number}" for number in one.numbers or [one.evidence])])
 
 
 def page(judged: Sequence[Judged], artifacts: Mapping[str, str], notice: str = "") -> str:
@@ -90,10 +117,12 @@ def _html(one: Judged, artifact: str | None) -> str:
             data = base64.b64encode(Path(artifact).read_bytes()).decode()
             picture = f'<a href="{link}"><img alt="{experiment}" src="data:image/png;base64,{data}"></a>'
         experiment = f'<a href="{link}">{experiment}</a>'
+    numbers = "".join(f"<li>{html.escape(number)}</li>" for number in one.numbers or [one.evidence])
     return CLAIM.format(
+        numbers=f'<ul class="evidence">{numbers}</ul>\n<p class="source">{html.escape(one.basis)}</p>',
         color=COLORS[one.verdict],
         experiment=experiment,
         picture=picture,
         verdict=html.escape(one.printed),
-        **{key: html.escape(getattr(one, key)) for key in ("text", "source", "evidence")},
+        **{key: html.escape(getattr(one, key)) for key in ("text", "source")},
     )

@@ -32,3 +32,11 @@ class Results:
     def labels(self) -> dict[str, str]:
         """Name of each method in print."""
         return {name: method["label"] for name, method in self.methods.items()}
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Name of each model in print: its lambda; with its key, where another one has the same lambda."""
+        pairs = self.records[["model", "model_lmbda"]].drop_duplicates()
+        lmbdas = dict(zip(pairs["model"], pairs["model_lmbda"], strict=True))
+        shared = len(set(lmbdas.values())) < len(lmbdas)
+        return {model: f"λ = {lmbda:g}" + f" ({model})" * shared for model, lmbda in lmbdas.items()}

@@ -9,6 +9,7 @@ import pandas as pd
 from sgaplus.artifacts.table import Table
 
 HEADS = {
+    "rule": "Rule",
     "jobs": "Jobs",
     "hours": "Hours",
     "longest": "Longest job (h)",
@@ -25,7 +26,7 @@ def summarise(folder: str | Path) -> Table:
         folder: Where benchmark files lie: ``<rule>.tsv`` or ``<rule>/**/*.tsv``.
 
     Returns:
-        A row per rule (the index) with the columns of :data:`HEADS`: number of jobs, wall time added
+        A row per rule (the index) with the other columns of :data:`HEADS`: number of jobs, wall time added
         up, that of the longest job, processor time (all in hours), and the largest resident memory.
     """
     folder = Path(folder)
@@ -44,7 +45,7 @@ def summarise(folder: str | Path) -> Table:
     rules = rules.sort_values("hours", ascending=False)
     total = {**rules[["jobs", "hours", "cpu_hours"]].sum(), **rules[["longest", "memory"]].max()}
     rules.loc["all"] = pd.Series(total)[rules.columns]
-    return Table(rules.astype({"jobs": int}), decimals=DECIMALS, heads=HEADS)
+    return Table(rules.astype({"jobs": int}), decimals=DECIMALS, heads=HEADS, names={"all": "Total"})
 
 
 def _rule(file: Path, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape as escaped
@@ -22,15 +23,25 @@ NAMED = ("method", "row")
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
 <style>
   body {{ font: 14px sans-serif; margin: 2em; }}
+  h1 {{ font-size: 1.2em; }}
   table {{ border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }}
-  th, td {{ padding: 0.3em 0.9em; }}
+  th, td {{ padding: 0.3em 0.9em; white-space: nowrap; }}
+  td {{ font-variant-numeric: tabular-nums; }}
+  th {{ vertical-align: bottom; white-space: normal; min-width: 4em; }}
   thead th {{ border-bottom: 1px solid; }}
   p {{ max-width: 60em; }}
 </style>
-{}
+{heading}{content}
 """
+LONG = 60
+"""Characters of a cell from which LaTeX breaks its column's lines."""
+
+PARAGRAPH = r"p{0.3\linewidth}"
+
 LATEX = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -50,7 +61,8 @@ class Table:
         bold: True for the best values; same rows, some of the columns.
         published: Published counterparts, as a row and column of ``values`` with ``published`` and ``source``.
         decimals: Digits after the point by column, where they aren't 4.
-        heads: For print, heads of columns where they are not their names.
+        heads: For print, heads of columns, also the first, where they are not their names.
+        names: For print, what stands in the place of keys that are a cell, a head or a part of a note.
         hidden: Columns for machines alone.
         layout: For print, columns that show one number and in brackets another: (plain, in brackets) by name.
         notice: A sentence above the table.
@@ -65,6 +77,7 @@ class Table:
     published: pd.DataFrame | None = None
     decimals: Mapping[str, int] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     layout: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     notice: str = ""
@@ -72,13 +85,14 @@ class Table:
 
     def text(self, values: pd.DataFrame) -> pd.DataFrame:
         """Values of this table's columns as text, without the bold."""
-        columns = {name: [self._cell(str(name), value) for value in column] for name, column in values.items()}
+        columns = {name: [self.cell(str(name), value) for value in column] for name, column in values.items()}
         return pd.DataFrame(columns, values.index)
 
-    def _cell(self, column: str, value: Any) -> str:
+    def cell(self, column: str, value: Any) -> str:
+        """A value of a column as text; empty if there is none."""
         if isinstance(value, str):
-            return value
-        return "" if pd.isna(value) else f"{value:.{self.decimals.get(column, DECIMALS)}f}"
+            return self.names.get(value, value)
+        return "" if pd.isna(value) else minus(f"{value:z.{self.decimals.get(column, DECIMALS)}f}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ class Format:
         table: A frame of texts as a table, each column to its ``left`` or ``right``.
         sentence: Template of a sentence below it.
         separator: Between the table, sentences and the next table.
-        page: Template of the whole file.
+        page: Template of the whole file, with its ``content``, and where it has them a ``title`` and a ``heading``.
     """
 
     escape: Callable[[str], str]
@@ -99,7 +113,7 @@ class Format:
     table: Callable[[pd.DataFrame, list[str]], str]
     sentence: str = "{}"
     separator: str = "\n\n"
-    page: str = "{}\n"
+    page: str = "{content}\n"
 
 
 def estimated(rows: Mapping[tuple[str, str], Mapping[str, Estimate]], images: int) -> Table:
@@ -113,10 +127,29 @@ def estimated(rows: Mapping[tuple[str, str], Mapping[str, Estimate]], images: in
     return Table(values, low, high, images, decimals=dict.fromkeys(columns, 2))
 
 
-def best(values: pd.DataFrame, lowest: bool) -> pd.DataFrame:
-    """Whether a value is, as printed, the lowest of its column, or the highest."""
-    shown = values.round(DECIMALS)
-    return shown == (shown.min() if lowest else shown.max())
+def minus(text: str) -> str:
+    """A number in print, with a sign of minus."""
+    return text.replace("-", "−")
+
+
+def as_printed(values: pd.DataFrame, decimals: int = DECIMALS) -> pd.DataFrame:
+    """Values as they are read in print, with so many decimals."""
+    return values.map(lambda value: float(f"{value:.{decimals}f}"))
+
+
+def best(values: pd.DataFrame, lowest: bool, decimals: int = DECIMALS, within: str | int | None = None) -> pd.DataFrame:
+    """Whether a value is, as printed with so many decimals, the lowest of its column, or the highest; ties all are.
+
+    Args:
+        values: Numbers.
+        lowest: Whether low is good.
+        decimals: Digits after the point.
+        within: Level of the index; with it, values are compared with those of the same one, such as a step count.
+    """
+    shown = as_printed(values, decimals)
+    if within is None:
+        return shown == (shown.min() if lowest else shown.max())
+    return shown == shown.groupby(level=within).transform("min" if lowest else "max")
 
 
 def titled(table: Table, labels: Mapping[str, str], *names: str, suffix: str = "") -> Table:
@@ -147,31 +180,45 @@ def titled(table: Table, labels: Mapping[str, str], *names: str, suffix: str = "
 
 
 def printed(table: Table, form: Format) -> pd.DataFrame:
-    """The table as text, best values bold; the index as columns."""
+    """The table as text, best values bold, each with its interval in brackets; the index as columns."""
     text = table.text(table.values.drop(columns=list(table.hidden))).map(form.escape)
     if table.bold is not None:
         for name in table.bold:
             bold = table.bold[name].to_numpy() & (text[name] != "").to_numpy()
             text[name] = text[name].where(~bold, text[name].map(form.bold.format))
-    for name, (plain, bracketed) in table.layout.items():
-        text[name] = text.pop(plain) + " (" + text.pop(bracketed) + ")"
-    return _with_index(text.rename(columns=table.heads), form)
+    if table.layout:
+        for name, (plain, bracketed) in table.layout.items():
+            text[name] = text.pop(plain) + " (" + text.pop(bracketed) + ")"
+    elif table.low is not None and table.high is not None and has_intervals(table):
+        for name in table.low:
+            ends = _intervals(table, str(name), table.low[name], table.high[name])
+            text[name] += [form.escape(interval) for interval in ends]
+    return _with_index(text, table, form)
 
 
-def intervals(table: Table, form: Format) -> pd.DataFrame | None:
-    """The intervals as text, such as ``0.7321 to 0.7442``; None if the table has none."""
-    if table.low is None or table.high is None or not table.low.notna().to_numpy().any():
-        return None
-    low, high = table.text(table.low), table.text(table.high)
-    joined = (low + " to " + high).where(low != "", "")
-    return _with_index(joined[(joined != "").any(axis=1)].map(form.escape), form)
+def has_intervals(table: Table) -> bool:
+    """Whether any of the table's values has an interval."""
+    return table.low is not None and bool(table.low.notna().to_numpy().any())
 
 
-def _with_index(text: pd.DataFrame, form: Format) -> pd.DataFrame:
+def _intervals(table: Table, column: str, low: pd.Series, high: pd.Series) -> list[str]:
+    """A column's intervals as they stand behind its values, such as `` [0.7321, 0.7442]``.
+
+    A text is empty where a value has no interval or is the same for all images, as is a difference from itself.
+    """
+    found = []
+    for value, *ends in zip(table.values[column], low, high, strict=True):
+        shown = np.isfinite([value, *ends]).all() and ends[0] < ends[1]
+        found.append(" [" + ", ".join(table.cell(column, end) for end in ends) + "]" if shown else "")
+    return found
+
+
+def _with_index(text: pd.DataFrame, table: Table, form: Format) -> pd.DataFrame:
     """A frame of texts with its index as columns, and with names that the format bears."""
-    index = text.index.to_frame(index=False).astype(str).map(form.escape)
+    index = text.index.to_frame(index=False).astype(str).replace(dict(table.names)).map(form.escape)
     whole = pd.concat([index, text.reset_index(drop=True)], axis=1)
-    return whole.set_axis([form.escape(str(name)) for name in [*text.index.names, *text.columns]], axis=1)
+    heads = [table.heads.get(str(name), str(name)) for name in [*text.index.names, *text.columns]]
+    return whole.set_axis([form.escape(table.names.get(head, head)) for head in heads], axis=1)
 
 
 def notes(table: Table) -> list[str]:
@@ -183,7 +230,15 @@ def notes(table: Table) -> list[str]:
         f"{fact['true_loss'] - fact['published']:+.4f}."
         for fact in known.to_dict("records")
     ]
-    return [*table.notes, *beside]
+    said = list(table.notes)
+    if has_intervals(table):
+        words = described(table.images)
+        place = "Beside the numbers in the CSV file" if table.layout else "In brackets"
+        said.append(f"{place}: {words}.")
+    said += beside
+    for key, name in table.names.items():
+        said = [re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", name, sentence) for sentence in said]
+    return said
 
 
 def numbers(table: Table) -> pd.DataFrame:
@@ -203,39 +258,37 @@ def numbers(table: Table) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.values.index)
 
 
-def write(table: Table, files: Mapping[str, str | Path]) -> None:
+def write(table: Table, files: Mapping[str, str | Path], title: str = "") -> None:
     """Write a table, all or nothing each.
 
     Args:
         table: The table.
         files: Where to write, by format: ``csv``, ``md``, ``html`` (a page for the report), ``tex`` (booktabs).
+        title: Stands above the table in HTML, which is read by itself.
     """
+    heading = f"<h1>{escaped(title)}</h1>\n" if title else ""
     for name, path in files.items():
         with replacing(path) as temporary:
             if name == "csv":
                 numbers(table).to_csv(temporary, float_format="%.6f")
             else:
-                temporary.write_text(FORMATS[name].page.format(rendered(table, FORMATS[name])))
+                parts = {"title": escaped(title), "heading": heading, "content": rendered(table, FORMATS[name])}
+                temporary.write_text(FORMATS[name].page.format(**parts))
 
 
 def rendered(table: Table, form: Format) -> str:
-    """The table below its notice, its notes, and its intervals below them."""
+    """The table below its notice, and its notes below it."""
     head = [form.sentence.format(form.escape(table.notice))] if table.notice else []
     sentences = [form.sentence.format(form.escape(note)) for note in notes(table)]
     shown = printed(table, form)
-    parts = [*head, form.table(shown, _sides(table, shown)), *sentences]
-    ends = intervals(table, form)
-    if ends is not None:
-        words = described(table.images)
-        above = form.escape(f"{words[0].upper()}{words[1:]}:")
-        parts += [form.sentence.format(above), form.table(ends, ["left", *["right"] * (ends.shape[1] - 1)])]
-    return form.separator.join(parts)
+    return form.separator.join([*head, form.table(shown, _sides(table, shown)), *sentences])
 
 
 def _sides(table: Table, shown: pd.DataFrame) -> list[str]:
     """The side that each printed column is set to: numbers to the right, texts and the first column to the left."""
     whole = pd.concat([table.values.index.to_frame(index=False), table.values.reset_index(drop=True)], axis=1)
-    texts = {table.heads.get(str(name), str(name)) for name, column in whole.items() if _is_text(column)}
+    heads = {str(name): table.heads.get(str(name), str(name)) for name in whole}
+    texts = {table.names.get(heads[str(name)], heads[str(name)]) for name, column in whole.items() if _is_text(column)}
     return ["left", *("left" if name in texts else "right" for name in list(shown)[1:])]
 
 
@@ -261,7 +314,8 @@ def _html(frame: pd.DataFrame, sides: list[str]) -> str:
 
 
 def _latex(frame: pd.DataFrame, sides: list[str]) -> str:
-    columns = "".join(side[0] for side in sides)
+    broken = [frame.iloc[:, place].str.len().max() > LONG for place in range(frame.shape[1])]
+    columns = "".join(PARAGRAPH if long else side[0] for long, side in zip(broken, sides, strict=True))
     rows = [" & ".join(row) + r" \\" for row in [list(frame), *frame.itertuples(index=False)]]
     head, *body = rows
     return "\n".join(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+HEADS = {"tau_max": "Highest temperature", "cooling": "Cooling", "lr": "Learning rate"}
+"""Swept parameters as heads of a table; the others are written as their keys."""
+
 SHAPES = {0.65: "about SGA", 1.0: "linear", 4 / 3: "about cosine"}
 """Shapes a at which SSL is another two-class rounding, or nearly so (Section 3.1)."""
 

@@ -7,9 +7,10 @@ import numpy as np
 from sgaplus.analysis import published, rd_curves
 from sgaplus.analysis.experiment import Claim
 from sgaplus.analysis.intervals import Estimate
-from sgaplus.artifacts.claims import Comparison, minus
+from sgaplus.artifacts.claims import Comparison
 from sgaplus.artifacts.kinds import check
 from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.table import minus
 
 
 @check(needs=("published", "within"), fewest_models=2)

@@ -44,7 +44,8 @@ def cost(results: Results) -> Table:
         frame[f"{saved} against {results.labels[against]} (%)"] = part
     values = values.dropna(axis=1, how="all")
     decimals = {name: 0 if "memory" in name else 2 for name in map(str, values)}
-    bold = [best(values[[names[key]]], key == "price") for key in ("saved", "price") if names[key] in values]
+    compared = [key for key in ("saved", "price") if names[key] in values]
+    bold = [best(values[[names[key]]], key == "price", decimals[names[key]], within="steps") for key in compared]
     table = Table(values, low, high, records["image"].nunique(), pd.concat(bold, axis=1) if bold else None)
     return titled(replace(table, decimals=decimals), results.labels, "Method", "Steps")
 
@@ -66,7 +67,8 @@ def budget(results: Results) -> Table:
     values = table.values.assign(**{"Seconds per image": [seconds(own) for own in rows.values()]})
     against = results.labels[str(experiment.against)]
     note = f"True R-D loss above that of {against} after {experiment.last_step} steps, in %."
-    table = replace(table, values=values, decimals={**table.decimals, "Seconds per image": 2}, notes=(note,))
+    decimals = {**table.decimals, "Seconds per image": 2}
+    table = replace(table, values=values, decimals=decimals, names=results.models, notes=(note,))
     return titled(table, results.labels, "Method", "Steps")
 
 

@@ -17,8 +17,8 @@ from sgaplus.analysis.published import Published
 from sgaplus.analysis.selection import at_step, base_model, by_image, with_swept
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results
-from sgaplus.artifacts.table import BASE, DECIMALS, Table, best, titled
-from sgaplus.artifacts.values import special_case, texts
+from sgaplus.artifacts.table import BASE, Table, as_printed, best, titled
+from sgaplus.artifacts.values import HEADS, special_case, texts
 
 SPREAD = " s.d."
 LOSS = "True R-D loss"
@@ -43,6 +43,7 @@ def sweep(results: Results) -> Table:
     ((parameter, values),) = experiment.sweep.items()
     rows = at_step(with_swept(records, experiment.sweep), experiment.last_step)
     methods, names = list(experiment.methods), texts(values)
+    heads = {parameter: HEADS.get(parameter, parameter)}
     value = rows[parameter].map(names)
     if len(methods) == 1:
         table = _losses(results, rows.assign(row=value, column=LOSS), list(names.values()), [LOSS])
@@ -50,10 +51,10 @@ def sweep(results: Results) -> Table:
         cases = [special_case(rounding, parameter, value) for value in names]
         if any(cases):
             table.values.insert(0, SPECIAL_CASE, cases)
-        return titled(table, results.labels, parameter)
+        return titled(replace(table, heads=heads), results.labels, parameter)
     cells = rows.assign(row=rows["method"], column=value)
     table = _losses(results, cells, methods, list(names.values()), experiment.differences)
-    return titled(table, results.labels, parameter, suffix=MINUS_BEST)
+    return titled(replace(table, heads=heads), results.labels, parameter, suffix=MINUS_BEST)
 
 
 @table()
@@ -186,5 +187,5 @@ def _beside(published: Published, cells: pd.DataFrame) -> pd.DataFrame:
 
 def _lowest_of_all(values: pd.DataFrame) -> pd.DataFrame:
     """Whether a value is, as printed, the lowest of all."""
-    shown = values.round(DECIMALS)
+    shown = as_printed(values)
     return shown == shown.to_numpy().min()

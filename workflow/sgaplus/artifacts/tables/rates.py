@@ -14,7 +14,7 @@ from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curv
 from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results
-from sgaplus.artifacts.table import BASE, Table, best, estimated, titled
+from sgaplus.artifacts.table import BASE, Table, best, estimated, minus, titled
 
 
 @table(needs=("against",), takes=("bitrate",), fewest_models=2)
@@ -49,7 +49,8 @@ def bd(results: Results) -> Table:
         theirs = _bd({BASE: known[published.BASE]}, known[published.SGA])
         table = _with_row(table, (published.SGA, ""), {name: value.value for name, value in theirs.items()})
     ours = table.values.loc[[row for row in rows if row[0] != BASE]]
-    bold = pd.concat([best(ours[[name]], lowest="BD-rate" in name) for name in map(str, ours)], axis=1)
+    each = [best(ours[[name]], "BD-rate" in name, table.decimals[name], within=1) for name in map(str, ours)]
+    bold = pd.concat(each, axis=1)
     notes = (f"Bits are {experiment.bitrate}. By PCHIP, over the range that both curves have.", *_theirs(known))
     return titled(replace(table, bold=bold, notes=notes), results.labels, "Method", "Steps")
 
@@ -81,7 +82,10 @@ def cover(results: Results) -> Table:
     ends = covering.gain_interval([refined[model] for model in chosen.models], base)
     low, high = (pd.DataFrame({"Gain (dB)": end}, values.index) for end in ends)
     decimals = {name: 2 for name in map(str, values) if "dB" in name}
-    return Table(values, low, high, base.shape[1], decimals=decimals, notes=(_choice(label, chosen),))
+    note = _choice(label, chosen)
+    if values["Gain (dB)"].isna().any():
+        note += " An empty gain: these models do not reach so low a rate."
+    return Table(values, low, high, base.shape[1], decimals=decimals, names=results.models, notes=(note,))
 
 
 def _bd(anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
@@ -95,10 +99,12 @@ def _bd(anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estima
 
 
 def _with_row(table: Table, key: tuple[str, str], values: Mapping[str, float]) -> Table:
-    frame = table.values.copy()
-    for name, value in values.items():
-        frame.loc[key, name] = value
-    return replace(table, values=frame)
+    """The table with another row, which has no intervals."""
+    frames = {name: getattr(table, name).copy() for name in ("values", "low", "high")}
+    for column in table.values:
+        for name, frame in frames.items():
+            frame.loc[key, column] = values.get(str(column), np.nan) if name == "values" else np.nan
+    return replace(table, **frames)
 
 
 def _theirs(known: Iterable[str]) -> tuple[str, ...]:
@@ -135,7 +141,8 @@ def _choice(label: str, chosen: covering.Cover) -> str:
     names = ", ".join(chosen.models)
     if np.isinf(chosen.smallest):
         return f"{label}: {names} cover most; no choice of models reaches {chosen.at:.3f} bpp."
+    best = "cover the curve best" if chosen.smallest > 0 else "come nearest to covering the curve, and do not"
     return (
-        f"{label}: {names} cover the curve best. From {chosen.ends[0]:.3f} to {chosen.ends[1]:.3f} bpp their smallest "
-        f"gain is {chosen.smallest:+.2f} dB, at {chosen.at:.3f} bpp."
+        f"{label}: {names} {best}. From {chosen.ends[0]:.3f} to {chosen.ends[1]:.3f} bpp their smallest "
+        f"gain is {minus(f'{chosen.smallest:+.2f}')} dB, at {chosen.at:.3f} bpp."
     )
