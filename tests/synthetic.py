@@ -104,10 +104,38 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
     }
 
 
+def coded(
+    factors: Mapping[str, float], dataset: str = "demo", images: int = 6, variants: Sequence[str] = ("",)
+) -> pd.DataFrame:
+    """Records of classical codecs whose rate is these factors of the base models', a setting for each of their points.
+
+    Of several variants the first is better at low rates, the last at high ones.
+    """
+    base = refined(("ssl",), LMBDAS, steps=(0,), images=images)
+    rows = []
+    for (codec, factor), variant in itertools.product(factors.items(), variants):
+        for row in base.to_dict("records"):
+            place = np.log(row["model_lmbda"] / 0.01) * (1 if variant == variants[0] else -1)
+            worse = 1 + (0.1 * max(place, 0) if len(variants) > 1 else 0)
+            rows.append(
+                {
+                    **{name: row[name] for name in ("image", "width", "height", "psnr", "mse")},
+                    **{"dataset": dataset, "codec": codec, "variant": variant, "setting": 1000 * row["model_lmbda"]},
+                    **{"bpp": factor * worse * row["bpp"], "encode_seconds": 0.1, "decode_seconds": 0.01},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 PUBLISHED = Published.read(*(shipped(f"config/published_{what}.csv") for what in ("rd", "losses", "pictures")))
 
 
-def results(records: pd.DataFrame, entry: Mapping[str, Any], methods: Mapping[str, Any] = METHODS) -> Results:
+def results(
+    records: pd.DataFrame,
+    entry: Mapping[str, Any],
+    methods: Mapping[str, Any] = METHODS,
+    coded: pd.DataFrame | None = None,
+) -> Results:
     """Results of an experiment with this entry; what it leaves out of an entry's lists is empty."""
     filled = {"title": "An experiment", "seeds": [0], "dataset": "demo", "models": ["model_lmbda0.01"]} | dict(entry)
-    return Results(Experiment.of(filled), methods, records, PUBLISHED)
+    return Results(Experiment.of(filled), methods, records, PUBLISHED, pd.DataFrame() if coded is None else coded)

@@ -29,6 +29,20 @@ def test_the_file_documents_itself(tmp_path):
         assert schema.field(name).metadata[b"description"].decode() == description
 
 
+def test_rows_of_classical_codecs_have_fields_of_their_own(tmp_path):
+    row = {"dataset": "kodak", "image": "kodim01", "codec": "jpeg", "variant": "4:2:0", "setting": 30.0, "bytes": 9}
+    records.write([row], tmp_path / "one.parquet", records.CODED_SCHEMA)
+    table = records.read([tmp_path / "one.parquet"], records.CODED_SCHEMA)
+    assert list(table.columns) == list(records.CODED)
+    assert table.loc[0, list(row)].to_dict() == row
+    with pytest.raises(ValueError, match="true_loss"):
+        records.write([ROW], tmp_path / "two.parquet", records.CODED_SCHEMA)
+
+
+def test_no_files_are_a_table_without_rows():
+    assert list(records.read([], records.CODED_SCHEMA).columns) == list(records.CODED)
+
+
 def test_files_are_concatenated_in_order(tmp_path):
     for name in "ab":
         records.write([ROW | {"image": name}], tmp_path / f"{name}.parquet")

@@ -12,6 +12,7 @@ rule draw_figure:
     """Draw an experiment's figure from its records."""
     input:
         records=records_to_draw,
+        coded=coded_of,
         published=PUBLISHED,
     output:
         pdf=report(

@@ -123,6 +123,7 @@ rule bundle:
         metrics=[layout.metrics(model) for model in config["bundle"]],
         cards=[layout.card(model) for model in config["bundle"]],
         test=evaluation_index,
+        coded=coded_beside_bundle,
     output:
         models=[layout.bundle(f"{model}.pth") for model in config["bundle"]],
         readme=layout.bundle("README.md"),

@@ -45,6 +45,7 @@ rule judge_claims:
             for experiment in run_files.judged
             for file in run_files.shown(experiment)
         ],
+        coded=coded_of_judged,
         published=PUBLISHED,
     output:
         csv=layout.claims("csv"),

@@ -10,6 +10,7 @@ rule make_table:
     """Make an experiment's table from its records."""
     input:
         records=layout.records("{experiment}"),
+        coded=coded_of,
         published=PUBLISHED,
     output:
         csv=layout.table("{experiment}", "csv"),

@@ -14,6 +14,15 @@ def evaluation_index(wildcards):
     return layout.index(dataset) if dataset else []
 
 
+@in_a_sentence
+def coded_beside_bundle(wildcards):
+    """The records of all classical codecs on those images, which models to give away are compared with."""
+    dataset = config["training"].get("evaluate_on")
+    if not dataset:
+        return []
+    return run_files.coded_with((dataset, codec) for codec in CODECS)
+
+
 def start_of(wildcards):
     """The model whose weights a training starts from, if any."""
     start = model_of(wildcards).get("start_from")
@@ -171,6 +180,18 @@ def records_to_draw(wildcards):
     if "dataset" in entry_of(wildcards):
         return layout.records(wildcards.experiment)
     return []
+
+
+@in_a_sentence
+def coded_of(wildcards):
+    """The records of the classical codecs that the experiment is compared with."""
+    return run_files.coded(wildcards.experiment)
+
+
+@in_a_sentence
+def coded_of_judged(wildcards):
+    """The records of the classical codecs that experiments with claims are compared with."""
+    return run_files.coded(*run_files.judged)
 
 
 def drawn_roundings(wildcards):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from sgaplus import records
+from sgaplus.analysis import anchors
 from sgaplus.artifacts import model_card
 from sgaplus.codec.hyperprior import load_state, save_state
 from sgaplus.data.index import read_index
@@ -21,7 +23,8 @@ with logged(snakemake.log[0]):
     models = dict(zip(names, output.models, strict=True))
     lmbdas = {name: card["model"]["lmbda"] for name, card in cards.items()}
     tested = read_index(snakemake.input.test)
-    curve = bundle.measure(models, lmbdas, tested)
+    coded = records.read(snakemake.input.coded, records.CODED_SCHEMA)
+    curve = anchors.beside(bundle.measure(models, lmbdas, tested), test, coded)
     write_json(cards, output.recipes)
     with replacing(output.curve) as temporary:
         curve.to_csv(temporary, index=False, float_format="%.5f")

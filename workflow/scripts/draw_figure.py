@@ -14,6 +14,7 @@ with logged(snakemake.log[0]):
     experiment = Experiment.of(snakemake.params.experiment)
     rows = records.read([snakemake.input.records]) if snakemake.input.get("records") else pd.DataFrame()
     published = Published.read(*snakemake.input.published)
-    results = Results(experiment, snakemake.params.methods, rows, published)
+    coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
+    results = Results(experiment, snakemake.params.methods, rows, published, coded)
     draw = kinds.find("figure", experiment.figure).function()
     style.save(lambda: draw(results), list(snakemake.output))

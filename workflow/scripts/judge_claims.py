@@ -14,9 +14,10 @@ with logged(snakemake.log[0]):
     methods = {name: {"label": label} for name, label in snakemake.params.labels.items()}
     experiments = snakemake.params.experiments
     published = Published.read(*snakemake.input.published)
+    coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
     notice = snakemake.params.notice
     results = {
-        name: Results(Experiment.of(entry), methods, records.read([path]), published)
+        name: Results(Experiment.of(entry), methods, records.read([path]), published, coded)
         for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
     }
     artifacts = {Path(path).stem: path for path in snakemake.input.artifacts}

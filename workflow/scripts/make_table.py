@@ -10,6 +10,7 @@ from sgaplus.logs import logged
 with logged(snakemake.log[0]):
     experiment = Experiment.of(snakemake.params.experiment)
     published = Published.read(*snakemake.input.published)
-    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published)
+    coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
+    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published, coded)
     make = kinds.find("table", experiment.table).function()
     table.write(make(results), dict(snakemake.output.items()), experiment.title)

@@ -1,7 +1,7 @@
-"""The record of a refinement: one tidy row per image and measured step, in Parquet.
+"""Records in Parquet: tidy rows, of refinements one per image and measured step, of classical codecs per setting.
 
-Tables and figures read records and nothing else. Every field is documented once, in :data:`FIELDS`,
-and its description travels in the file's own schema.
+Tables and figures read records and nothing else. Every field is documented once, in :data:`FIELDS` and
+:data:`CODED`, and its description travels in the file's own schema.
 """
 
 from __future__ import annotations
@@ -60,21 +60,45 @@ FIELDS: dict[str, tuple[pa.DataType, str]] = {
     "software": (pa.string(), "what computed it: version and commit of sgaplus, and torch"),
 }
 
-SCHEMA = pa.schema([pa.field(name, kind, metadata={"description": text}) for name, (kind, text) in FIELDS.items()])
+CODED: dict[str, tuple[pa.DataType, str]] = {
+    **{name: FIELDS[name] for name in ("dataset", "image", "width", "height")},
+    "codec": (pa.string(), "name of the classical codec, as in configurations"),
+    "variant": (pa.string(), "its way of coding, such as 4:2:0; empty where it has but one"),
+    "setting": (pa.float64(), "value of the option that trades rate for quality"),
+    "options": (pa.string(), "all options of the encoder, as a JSON object"),
+    "library": (pa.string(), "name and version of the library that coded"),
+    "bytes": (pa.int64(), "size of the file"),
+    "bpp": (pa.float64(), "bits of the file per pixel"),
+    "mse": (pa.float64(), "mean squared error of the decoded picture on the 8-bit scale"),
+    "psnr": (pa.float64(), "dB, of this image's mse"),
+    "ms_ssim": (pa.float64(), "MS-SSIM of the decoded picture; null where a side has fewer than 161 pixels"),
+    "encode_seconds": (pa.float64(), "wall time of encoding, in one thread"),
+    "decode_seconds": (pa.float64(), "wall time of decoding, in one thread"),
+    "hardware": (pa.string(), "name of the processor"),
+    "software": FIELDS["software"],
+}
+"""Fields of the records of classical codecs."""
 
 
-def write(rows: Iterable[Mapping[str, object]], path: str | Path) -> None:
+def _schema(fields: Mapping[str, tuple[pa.DataType, str]]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, metadata={"description": text}) for name, (kind, text) in fields.items()])
+
+
+SCHEMA, CODED_SCHEMA = _schema(FIELDS), _schema(CODED)
+
+
+def write(rows: Iterable[Mapping[str, object]], path: str | Path, schema: pa.Schema = SCHEMA) -> None:
     """Write rows as Parquet, all or nothing. Fields that a row lacks are null.
 
     Raises:
-        ValueError: a row has a field that :data:`FIELDS` does not document.
+        ValueError: a row has a field that the schema, and so :data:`FIELDS` or :data:`CODED`, does not document.
     """
     rows = list(rows)
-    unknown = {field for row in rows for field in row} - set(FIELDS)
+    unknown = {field for row in rows for field in row} - set(schema.names)
     if unknown:
         raise ValueError(f"record fields without documentation: {sorted(unknown)}")
     with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
 
 
 def rows(path: str | Path) -> list[dict[str, object]]:
@@ -82,9 +106,10 @@ def rows(path: str | Path) -> list[dict[str, object]]:
     return pq.read_table(path, schema=SCHEMA).to_pylist()
 
 
-def read(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """All rows of these files in one table, with the columns of :data:`FIELDS`."""
-    return pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]).to_pandas()
+def read(paths: Iterable[str | Path], schema: pa.Schema = SCHEMA) -> pd.DataFrame:
+    """All rows of these files in one table, with the columns of the schema; none of no files."""
+    tables = [pq.read_table(path, schema=schema) for path in paths]
+    return pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
 
 
 def concatenate(paths: Iterable[str | Path], output: str | Path, keys: Iterable[Sequence[str]] | None = None) -> None:

@@ -215,6 +215,54 @@ def test_bits_may_be_compared_with_the_base_model(check):
     assert validated(config)["claims"]["c"] == claim
 
 
+CURVES = {"title": "Curves", "figure": "rate_distortion", "dataset": "photos", "models": ["low", "high"], "steps": [20]}
+CURVES |= {"methods": ["sga", "ssl"]}
+
+
+def test_anchors_are_classical_codecs_and_what_is_published_for_the_data_set():
+    entry = CURVES | {"dataset": "kodak", "anchors": ["jpeg", "jxl", "VTM (CompressAI)"]}
+    config = small(**{"datasets.kodak": {"path": "kodak"}, "experiments.curves": entry})
+    assert validated(config)["experiments"]["curves"] == entry | {"seeds": [0]}
+
+
+@pytest.mark.parametrize("anchor", ["jpg", "VTM (CompressAI)"])
+def test_an_anchor_that_has_no_curve_is_refused(anchor):
+    message = refusal(small(**{"experiments.curves": CURVES | {"anchors": ["jpeg", anchor]}}))
+    assert message.startswith(
+        f"experiments.curves.anchors: {anchor!r} is no classical codec, and none of the codecs that "
+        "config/published_rd.csv has for a data set 'photos'."
+    )
+    assert ("Did you mean 'jpeg'?" in message) == (anchor == "jpg")
+
+
+def test_anchors_mean_nothing_to_a_figure_without_them():
+    message = refusal(small(**{"experiments.curves.anchors": ["jpeg"]}))
+    assert message.startswith("experiments.curves: anchors means nothing to loss_curves")
+
+
+@pytest.mark.parametrize("check", ["fewer_bits", "more_bits"])
+def test_bits_may_be_compared_with_an_anchor_of_the_experiment(check):
+    claim = CLAIM | {"check": check, "method": "ssl", "than": ["base", "jpeg"]}
+    changes = {"experiments.curves": CURVES | {"anchors": ["jpeg"]}}
+    assert validated(small(**changes, claims={"c": claim}))["claims"]["c"] == claim
+    other = claim | {"than": ["webp"]}
+    assert refusal(small(**changes, claims={"c": other})).startswith(
+        "claims.c: experiments.curves has no method 'webp'"
+    )
+    lower = CLAIM | {"check": "lower_loss", "method": "ssl", "than": ["jpeg"]}
+    assert refusal(small(**changes, claims={"c": lower})).startswith(
+        "claims.c: experiments.curves has no method 'jpeg'"
+    )
+
+
+def test_bits_of_real_files_are_compared_after_the_last_step():
+    claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base"], "steps": 20}
+    config = small(**{"experiments.curves": CURVES | {"steps": [40], "bitrate": "actual"}}, claims={"c": claim})
+    assert refusal(config).startswith(
+        "claims.c.steps: experiments.curves.bitrate is actual, and bitstreams are written"
+    )
+
+
 SWEPT = {"tau_max": [0.5, 1.0]}
 
 

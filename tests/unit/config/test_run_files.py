@@ -72,6 +72,20 @@ def test_a_job_does_the_refinements_of_its_part(found):
     assert [first.key, second.key] == found.selected["curves"]
 
 
+def test_an_experiment_needs_the_classical_codecs_among_its_anchors_on_every_chunk():
+    curves = CONFIG["experiments"]["curves"] | {"figure": "rate_distortion", "anchors": ["jpeg", "jxl"]}
+    again = curves | {"anchors": ["jxl"]}
+    found = files(experiments={"curves": curves, "again": again}, codecs={"images_per_job": 3})
+    jobs = [f"results/test/codecs/photos/{codec}/chunk{chunk}.parquet" for codec in ("jpeg", "jxl") for chunk in (0, 1)]
+    assert found.coded("curves") == jobs
+    assert found.coded("curves", "again") == jobs
+    assert found.coded("again") == jobs[2:]
+
+
+def test_an_experiment_without_anchors_measures_no_codec(found):
+    assert found.coded(*CONFIG["experiments"]) == []
+
+
 def test_experiments_by_what_shows_them(found):
     assert found.with_figure == ["explained", "curves", "pictures"]
     assert found.with_pictures == ["pictures"]

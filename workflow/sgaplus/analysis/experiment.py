@@ -25,6 +25,7 @@ class Experiment:
         panels: Quantities over steps, a panel each.
         differences: Methods whose difference from the best is shown.
         against: Method that the others are compared with, beside the base model.
+        anchors: Classical and published codecs that it is compared with; None for what is published for the data set.
         bitrate: ``estimated``, by the entropy model, or ``actual``, of the real bitstream.
         prune: Points further below the base models' curve are left out, in dB; None for none.
         cover: Number of models that are to cover the curve.
@@ -47,6 +48,7 @@ class Experiment:
     panels: tuple[str, ...] = ("true_loss", "difference", "psnr", "bpp")
     differences: tuple[str, ...] = ()
     against: str | None = None
+    anchors: tuple[str, ...] | None = None
     bitrate: str = "estimated"
     prune: float | None = None
     cover: int = 3

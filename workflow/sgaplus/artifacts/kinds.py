@@ -54,7 +54,7 @@ class Kind:
         fewest_compared, most_compared: For a check, least and largest number of its ``methods``.
         fewest_values: For a check, least number of its ``values``.
         beside_others: For a check, whether its ``values`` are compared with others of the sweep.
-        base: For a check, whether ``than`` may name the base model.
+        base: For a check, whether ``than`` may name the base model, and anchors.
         one_image: For a check, whether it is about one image, and so has no interval.
         paper: Where the paper shows it, for the documentation.
         intervals: For a figure, what shows intervals over images, such as ``Bars``; empty if nothing does.

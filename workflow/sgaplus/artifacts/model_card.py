@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sgaplus.artifacts.table import FORMATS, Table, rendered
+from sgaplus.codec.classical_codecs import CODECS
 
 CARD = """# Small models
 
@@ -18,8 +19,8 @@ Mean-scale hyperpriors in half precision, trained and measured by `snakemake bun
 ## What they reach
 
 Means over the {count} images of `{test}`, none of which was trained on; rates estimated, latents rounded, weights as
-stored here. Beside them the PSNR of Pillow's JPEG (better of 4:2:0 and 4:4:4) and JPEG 2000 at the same rate; a dash
-where a codec does not reach it.
+stored here. Beside them the PSNR of classical codecs at the same rate, in real files (JPEG is the better of 4:2:0 and
+4:4:4); a dash where a codec does not reach it.
 
 {curve}
 
@@ -43,7 +44,7 @@ def text(
     """The card, in Markdown.
 
     Args:
-        curve: Measured rate and quality, with the columns of ``bundle.CURVE``.
+        curve: Measured rate and quality, with the columns of ``bundle.CURVE`` and of ``anchors.beside``.
         cards: Recipe of each model, as the training rule writes it.
         metrics: File of the training metrics of each.
         test: Name of the data set that they were measured on.
@@ -60,7 +61,6 @@ def text(
 
 def _reached(curve: pd.DataFrame) -> Table:
     """Rate and PSNR of each model, and the PSNR of classical codecs at its rate."""
-    jpeg = curve[[name for name in curve if str(name).startswith("JPEG 4")]].max(axis=1)
     values = pd.DataFrame(
         {
             "lambda": curve["lmbda"].map("{:g}".format),
@@ -68,8 +68,7 @@ def _reached(curve: pd.DataFrame) -> Table:
             "M": curve["M"],
             "bpp": curve["bpp"],
             "PSNR (dB)": curve["psnr"],
-            "JPEG (dB)": jpeg.map(_decibels),
-            "JPEG 2000 (dB)": curve["JPEG 2000"].map(_decibels),
+            **{f"{codec.label} (dB)": curve[codec.label].map(_decibels) for codec in CODECS.values()},
         }
     )
     values.index = pd.Index(curve["model"], name="model")

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from sgaplus.analysis import anchors
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.published import Published
 
@@ -21,12 +23,14 @@ class Results:
         methods: The configuration's entries of its methods.
         records: Rows of its refinements, with the columns of ``records.FIELDS``; empty where nothing is refined.
         published: Published numbers to stand beside its own.
+        coded: Rows of classical codecs, with the columns of ``records.CODED``; empty where none is asked for.
     """
 
     experiment: Experiment
     methods: Mapping[str, Mapping[str, Any]]
     records: pd.DataFrame
     published: Published = field(default_factory=Published.none)
+    coded: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -40,3 +44,8 @@ class Results:
         lmbdas = dict(zip(pairs["model"], pairs["model_lmbda"], strict=True))
         shared = len(set(lmbdas.values())) < len(lmbdas)
         return {model: f"λ = {lmbda:g}" + f" ({model})" * shared for model, lmbda in lmbdas.items()}
+
+    @property
+    def anchors(self) -> dict[str, np.ndarray]:
+        """The curves that the experiment is compared with, by their names in print: see ``anchors.curves``."""
+        return anchors.curves(self.experiment.anchors, self.experiment.dataset, self.published, self.coded)

@@ -13,6 +13,10 @@ REFINEMENT_JOB = "{dataset}/{model}/part{part}_chunk{chunk}"
 """A refinement job's place among those of its run: a part of the refinements, of a chunk of the images."""
 
 
+CODEC_JOB = "{dataset}/{codec}/chunk{chunk}"
+"""The place of a job that measures a classical codec: of a chunk of a data set's images."""
+
+
 def one_of(names: Iterable[str]) -> str:
     """A pattern of exactly these names; without any, of nothing."""
     return "|".join(re.escape(name) for name in sorted(names)) or "none^"
@@ -70,6 +74,10 @@ class Layout:
     def refined(self, job: str, suffix: str) -> str:
         """The records (``parquet``) or bitstreams (``zip``) of a refinement job, named as :data:`REFINEMENT_JOB`."""
         return f"{self.folder}/refinements/{job}.{suffix}"
+
+    def coded(self, job: str) -> str:
+        """The records of a classical codec on a chunk of images, named as :data:`CODEC_JOB`."""
+        return f"{self.folder}/codecs/{job}.parquet"
 
     @property
     def selftest(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.artifacts import kinds
+from sgaplus.codec.classical_codecs import CODECS
 from sgaplus.config import colours, plan, schema
 from sgaplus.config.plan import trained_here
 from sgaplus.data import manifest, sources
@@ -189,9 +190,21 @@ def _check_experiment(config: Mapping[str, Any], name: str) -> None:
     for kind in shown:
         for key, demand, number in kind.misfits(experiment):
             raise ConfigError(f"{where}.{key}: {kind.name} needs {demand}, and has {number}.")
+    for anchor in experiment.anchors or ():
+        _check_anchor(anchor, experiment, f"{where}.anchors")
     for key, methods in (("against", [experiment.against]), ("differences", experiment.differences)):
         for method in methods:
             _known(method, experiment.methods, f"{where}.{key}")
+
+
+def _check_anchor(name: str, experiment: Experiment, where: str) -> None:
+    """An anchor is a classical codec, or published for the experiment's data set."""
+    published = [codec for dataset, codec in published_points() if dataset == experiment.dataset]
+    if name not in CODECS and name not in published:
+        raise ConfigError(
+            f"{where}: {name!r} is no classical codec, and none of the codecs that config/published_rd.csv has for a "
+            f"data set {experiment.dataset!r}.{did_you_mean(name, [*CODECS, *published])}"
+        )
 
 
 def _check_keys(entry: Mapping[str, Any], needed: Iterable[str], taken: set[str], title: str, where: str) -> None:
@@ -253,7 +266,8 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
 
 def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:
     """A claim's methods are its experiment's, and run for as many steps as it is about."""
-    others = [other for other in claim.than if other != "base" or not kinds.find("check", claim.check).base]
+    beside = {"base", *(experiment.anchors or ())} if kinds.find("check", claim.check).base else set()
+    others = [other for other in claim.than if other not in beside]
     for method in filter(None, [*claim.methods, *others, claim.method]):
         if method not in experiment.methods:
             raise ConfigError(
@@ -313,6 +327,11 @@ def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment,
         raise ConfigError(
             f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
             f"multiple of {' or '.join(map(str, every))} below the last."
+        )
+    if kinds.find("check", claim.check).base and experiment.bitrate == "actual" and step < experiment.last_step:
+        raise ConfigError(
+            f"{where}.steps: experiments.{claim.experiment}.bitrate is actual, and bitstreams are written after its "
+            "last step. Leave steps out."
         )
     if "steps" in kinds.find("check", claim.check).needs and step == experiment.last_step:
         raise ConfigError(f"{where}.steps: {claim.check} compares {step} steps with the last, which they are.")

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from sgaplus.artifacts import kinds
+from sgaplus.codec.classical_codecs import CODECS
 from sgaplus.config import plan
-from sgaplus.config.layout import REFINEMENT_JOB, Layout
+from sgaplus.config.layout import CODEC_JOB, REFINEMENT_JOB, Layout
 from sgaplus.data.datasets import Sources, count
 from sgaplus.errors import ImageError
 from sgaplus.refinement.task import Refinement
@@ -37,8 +38,8 @@ class RunFiles:
         self.parts = plan.parts(config)
         self._sources = sources
 
-    def chunks(self, dataset: str) -> int:
-        """The number of chunks that a refined data set is cut into.
+    def chunks(self, dataset: str, section: str = "refinement") -> int:
+        """The number of chunks that a data set is cut into by the jobs of a section of the configuration.
 
         Raises:
             ImageError: the number of its images is not known: an error of what needs it, and of nothing else.
@@ -48,7 +49,7 @@ class RunFiles:
         except ImageError as error:
             place = f"datasets.{dataset}: "
             raise ImageError(place + str(error).removeprefix(place)) from error
-        return plan.chunks(images, self.config["refinement"]["images_per_job"])
+        return plan.chunks(images, self.config[section]["images_per_job"])
 
     def refinements_of(self, dataset: str, model: str, part: str) -> list[Refinement]:
         """The refinements that a job does."""
@@ -72,6 +73,20 @@ class RunFiles:
     def streams(self, experiment: str) -> list[str]:
         """The bitstreams of the jobs that do an experiment's refinements."""
         return self._of_jobs(experiment, "zip")
+
+    def coded(self, *experiments: str) -> list[str]:
+        """The record files of the classical codecs that experiments are compared with."""
+        entries = [self.config["experiments"][name] for name in experiments]
+        return self.coded_with((entry["dataset"], name) for entry in entries for name in entry.get("anchors", ()))
+
+    def coded_with(self, anchors: Iterable[tuple[str, str]]) -> list[str]:
+        """The record files of classical codecs among anchors, each with a data set; once where named twice."""
+        return [
+            self.layout.coded(CODEC_JOB.format(dataset=dataset, codec=codec, chunk=chunk))
+            for dataset, codec in dict.fromkeys(anchors)
+            if codec in CODECS
+            for chunk in range(self.chunks(dataset, "codecs"))
+        ]
 
     def _of_jobs(self, experiment: str | None, suffix: str) -> list[str]:
         selected = self.refinements.keys() if experiment is None else set(self.selected[experiment])

@@ -9,16 +9,14 @@ import pandas as pd
 import torch
 from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
-from tqdm import tqdm
 
-from sgaplus.codec import classical_codecs
 from sgaplus.codec.hyperprior import load_state, widths
 from sgaplus.data.index import IndexedImage
 from sgaplus.training.evaluation import evaluate
 
-CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr", *dict.fromkeys(s.codec for s in classical_codecs.SETTINGS))
+CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr")
 """Columns of the measured curve: loss, bits per pixel and PSNR in dB of each model (means over the evaluation
-images, hard rounding, weights as stored), and the PSNR of classical codecs at the same rate."""
+images, hard rounding, weights as stored)."""
 
 
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -33,18 +31,16 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def measure(
     models: Mapping[str, str | Path], lmbdas: Mapping[str, float], images: Sequence[IndexedImage]
 ) -> pd.DataFrame:
-    """The curve of models as they are stored, with that of classical codecs beside it; the columns are :data:`CURVE`.
+    """The curve of models as they are stored; the columns are :data:`CURVE`.
 
     Args:
         models: State dict of each model.
         lmbdas: Lambda of each model.
         images: Evaluation images.
     """
-    classic = classical_codecs.curves(tqdm([image.read() for image in images], desc="classical codecs", unit="image"))
     rows = []
     for name, path in models.items():
         model = MeanScaleHyperprior.from_state_dict(load_state(path)).eval()
         measured = evaluate(model, images, lmbdas[name], torch.device("cpu"))
-        beside = [classical_codecs.psnr_at(curve, measured.bpp) for curve in classic.values()]
-        rows.append((name, lmbdas[name], model.N, model.M, *measured, *beside))
+        rows.append((name, lmbdas[name], model.N, model.M, *measured))
     return pd.DataFrame(rows, columns=list(CURVE)).sort_values("lmbda", ignore_index=True)

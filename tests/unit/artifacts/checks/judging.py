@@ -86,10 +86,14 @@ def curve(method: str, step: int, rate: Loss, psnr: float = 0.0) -> list[dict]:
     ]
 
 
-def judged(records: pd.DataFrame, check: str, experiment: dict | None = None, **claim) -> claims.Judged:
+def judged(
+    records: pd.DataFrame, check: str, experiment: dict | None = None, coded: pd.DataFrame | None = None, **claim
+) -> claims.Judged:
     entry = {"text": "So it is.", "source": "Section 1", "experiment": "e", "check": check}
     methods = {name: {"label": label} for name, label in LABELS.items()}
-    shown = results(records, {"steps": [10], "models": ["m"], "methods": list(LABELS)} | (experiment or {}), methods)
+    shown = results(
+        records, {"steps": [10], "models": ["m"], "methods": list(LABELS)} | (experiment or {}), methods, coded
+    )
     return claims.judge(shown, Claim.of(entry | claim))
 
 

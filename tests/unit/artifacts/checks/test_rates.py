@@ -25,6 +25,17 @@ def test_bits_saved_are_a_bd_rate():
     assert verdict(records, "more_bits", MODELS, method="sga", than=["base"]) == NOT
 
 
+def test_bits_are_fewer_or_more_than_those_of_an_anchor():
+    records = pd.DataFrame([*curve("ssl", 0, 1), *curve("ssl", 10, 0.8)])
+    rows = pd.DataFrame(curve("webp", 0, 1.6)).assign(dataset="demo", codec="webp", variant="")
+    coded = rows.rename(columns={"model_lmbda": "setting"})
+    experiment = MODELS | {"anchors": ["webp"]}
+    one = judged(records, "fewer_bits", experiment, coded, method="ssl", than=["base", "webp"])
+    assert one.verdict == HOLDS
+    assert "BD-rate of SSL against WebP: −50.00 %" in one.evidence
+    assert judged(records, "more_bits", experiment, coded, method="ssl", than=["webp"]).verdict == NOT
+
+
 def test_bits_that_are_saved_on_some_images_only_are_undecided():
     records = pd.DataFrame([*curve("ssl", 0, 1), *curve("ssl", 10, 0.99 + 0.3 * NOISE)])
     for check in ("fewer_bits", "more_bits"):

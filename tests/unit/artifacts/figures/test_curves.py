@@ -9,7 +9,7 @@ from sgaplus.analysis.rd_curves import base_curve, bits_saved, curve_after, kept
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.figures import curves
 from sgaplus.errors import RecordError
-from tests.synthetic import LMBDAS, PUBLISHED, refined, results
+from tests.synthetic import LMBDAS, PUBLISHED, coded, refined, results
 
 from .reading import ENTRY, assert_legible, lines
 
@@ -60,6 +60,18 @@ def test_published_curves_lie_behind_those_of_the_same_data_set_only():
     assert not any("Yang" in name for name in lines(ours.axes[0]))
     one = curves.rate_distortion(results(rows, {**entry, "dataset": "kodak"}))
     assert_legible(one)
+
+
+def test_only_the_chosen_anchors_are_drawn_and_classical_codecs_among_them():
+    rows = refined(lmbdas=LMBDAS)
+    entry = {**ENTRY, "methods": ["ssl"], "dataset": "kodak", "anchors": ["jpeg", "avif", "VTM (CompressAI)"]}
+    figure = curves.rate_distortion(results(rows, entry, coded=coded({"jpeg": 1.5, "avif": 0.9}, "kodak")))
+    drawn = lines(figure.axes[0])
+    assert drawn.keys() == {"Base model", "SSL", "JPEG", "AVIF", "VTM (CompressAI)"}
+    np.testing.assert_allclose(drawn["JPEG"].get_xdata(), 1.5 * base_curve(rows).mean(axis=1)[:, 0])
+    assert drawn["JPEG"].get_color() != drawn["AVIF"].get_color()
+    assert drawn["AVIF"].get_zorder() < drawn["SSL"].get_zorder()
+    assert_legible(figure)
 
 
 def test_error_bars_are_those_of_the_change_from_the_base_model():

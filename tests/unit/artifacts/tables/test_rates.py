@@ -8,7 +8,7 @@ import pytest
 
 from sgaplus.artifacts.tables import rates
 from sgaplus.errors import RecordError
-from tests.synthetic import LMBDAS, refined, results
+from tests.synthetic import LMBDAS, coded, refined, results
 
 ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
 TAU_MAX = {"tau_max": [0.5, 1.0]}
@@ -66,6 +66,22 @@ def test_bd_of_real_bitstreams_counts_their_bytes():
     assert table.values.loc[("SSL", "2000"), "BD-rate vs Base model (%)"] == pytest.approx(-30)
     with pytest.raises(RecordError, match="no bitstream was written"):
         rates.bd(results(records, {**entry, "steps": [500]}))
+
+
+def test_bd_against_anchors_has_intervals_where_they_are_measured():
+    records = scaled(("ssl",), (0.9,), images=8)
+    entry = {**ENTRY, "methods": ["ssl"], "against": "ssl", "anchors": ["jxl", "VTM (CompressAI)"]}
+    table = rates.bd(results(records, entry, coded=coded({"jxl": 1.2}, "kodak", images=8)))
+    against = "BD-rate vs JPEG XL (%)"
+    assert table.values.loc[("SSL", "2000"), against] == pytest.approx(-25)
+    assert table.values.loc[("Base model", ""), against] == pytest.approx(100 * (1 / 1.2 - 1))
+    assert (table.low.loc[("SSL", "2000"), against], table.high.loc[("SSL", "2000"), against]) == pytest.approx(
+        (-25, -25)
+    )
+    vtm = "BD-rate vs VTM (CompressAI) (%)"
+    assert np.isfinite(table.values.loc[("SSL", "2000"), vtm])
+    assert table.low.loc[("SSL", "2000"), vtm] < table.values.loc[("SSL", "2000"), vtm]  # over our images
+    assert not any("Yang" in str(name) for name in (*table.values, *table.values.index))
 
 
 def test_cover_has_the_gain_at_the_rate_of_each_base_model():

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sgaplus.analysis import comparison, covering, rd_curves
+from sgaplus.analysis import anchors, comparison, covering, rd_curves
 from sgaplus.analysis.experiment import Claim
 from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.selection import at_step
@@ -140,18 +140,24 @@ def better_at_its_rate(results: Results, claim: Claim) -> list[Comparison]:
 
 
 def _bd(results: Results, claim: Claim, other: str) -> Estimate:
-    """The BD-rate of the claim's method against another, or against the base model for ``base``."""
-    step = claim.step(results.experiment)
-    anchor = (
-        rd_curves.base_curve(results.records)
-        if other == "base"
-        else rd_curves.curve_after(results.records, other, step)
-    )
-    return rd_curves.estimate(rd_curves.bd_rate, anchor, rd_curves.curve_after(results.records, claim.method, step))
+    """The BD-rate of the claim's method against another, an anchor, or the base model for ``base``.
+
+    Rates are those of the experiment's ``bitrate``.
+    """
+    step, bitrate = claim.step(results.experiment), results.experiment.bitrate
+    if other == "base":
+        anchor = rd_curves.base_curve(results.records, bitrate)
+    elif other in (results.experiment.anchors or ()):
+        anchor = results.anchors[anchors.label(other)]
+    else:
+        anchor = rd_curves.curve_after(results.records, other, step, bitrate)
+    test = rd_curves.curve_after(results.records, claim.method, step, bitrate)
+    return rd_curves.estimate(rd_curves.bd_rate, anchor, test)
 
 
 def _bd_name(results: Results, method: str, other: str) -> str:
-    return f"BD-rate of {results.labels[method]} against {results.labels.get(other, 'the base model')}"
+    known = {"base": "the base model", **results.labels}
+    return f"BD-rate of {results.labels[method]} against {known.get(other) or anchors.label(other)}"
 
 
 def _toward_targets(results: Results) -> dict[str, np.ndarray]:

@@ -46,19 +46,22 @@ THEIRS: Mapping[str, Style] = {
 }
 """Lines of published curves; the others are light grey in these styles."""
 
+MEASURED = ("#882255", "#44AA99", "#999933", "#332288", "#CC6677")
+"""Colours of classical codecs, which are measured here: of Paul Tol's muted palette, beside the methods' own."""
+
 STYLES = (":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)))
 
 OWN: Style = {"markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.9}
 """The point of a model that is refined toward the lambda that it was trained with."""
 
 
-@figure(takes=("bitrate",), intervals="Bars", paper="Figures 3, 7, 8")
+@figure(takes=("anchors", "bitrate"), intervals="Bars", paper="Figures 3, 7, 8")
 def rate_distortion(results: Results) -> Figure:
     """PSNR against rate, and of two models or more the bits saved at equal PSNR, a panel of each per step count.
 
-    A method has a point per model and target. Published curves of a data set of the same name lie
-    behind ours; the axes keep to our range. Bits are saved against the base models' curve, image by
-    image, which shows differences that are small beside the range of PSNR.
+    A method has a point per model and target. The curves of ``anchors``, or all that is published for
+    a data set of the same name, lie behind ours; the axes keep to our range. Bits are saved against the
+    base models' curve, image by image, which shows differences that are small beside the range of PSNR.
     """
     counts, base = sorted(results.experiment.steps), base_curve(results.records, results.experiment.bitrate)
     compared = len(base) > 1
@@ -107,7 +110,7 @@ def _quality(axis: Axes, results: Results, base: np.ndarray, steps: int) -> np.n
         rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
         seen.append(_line(axis, points(rows).to_numpy(), results.methods[method]))
         _bars(axis, rows, with_rate(base_model(records), bitrate), results.methods[method]["color"])
-    _published_curves(axis, results.published.curves(results.experiment.dataset))
+    _anchors(axis, results.anchors)
     axis.set_xlabel(rate_label(bitrate))
     return np.concatenate(seen)
 
@@ -147,11 +150,14 @@ def _bars(axis: Axes, rows: pd.DataFrame, base: pd.DataFrame, color: str) -> Non
         axis.errorbar(x, y, **bars, color=color, fmt="none", zorder=2, elinewidth=0.7)
 
 
-def _published_curves(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
-    others = itertools.cycle(STYLES)
+def _anchors(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
+    others, colors = itertools.cycle(STYLES), itertools.cycle(MEASURED)
     for name, curve in curves.items():
-        style = THEIRS.get(name) or {"color": "0.6", "linestyle": next(others)}
-        axis.plot(*curve.T, label=name, **style, **PUBLISHED)
+        if curve.ndim == 3:  # a classical codec, measured image by image
+            axis.plot(*curve.mean(axis=1).T, label=name, color=next(colors), **PUBLISHED)
+        else:
+            style = THEIRS.get(name) or {"color": "0.6", "linestyle": next(others)}
+            axis.plot(*curve.T, label=name, **style, **PUBLISHED)
 
 
 def _keep_to(axes: Sequence[Axes], curve: np.ndarray) -> None:

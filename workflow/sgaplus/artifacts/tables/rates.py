@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,20 +17,22 @@ from sgaplus.artifacts.results import Results
 from sgaplus.artifacts.table import BASE, Table, best, estimated, minus, titled
 
 
-@table(needs=("against",), takes=("bitrate",), fewest_models=2)
+@table(needs=("against",), takes=("anchors", "bitrate"), fewest_models=2)
 def bd(results: Results) -> Table:
     """BD-rate and BD-PSNR by method and step count.
 
-    By PCHIP, in % and dB, against the base model, against the method ``against``, and, for a data set
-    on which it is published, BD-rate against the base model of Yang et al. 2020, with a row of their
-    own SGA. The rate is ``bitrate``'s. Below 0 % and above 0 dB is better.
+    By PCHIP, in % and dB, against the base model and the method ``against``, and BD-rate against each of
+    ``anchors``: without that key, for a data set on which it is published, against the base model of Yang
+    et al. 2020. There is a row of their own SGA where both are known. The rate is ``bitrate``'s. Below 0 %
+    and above 0 dB is better.
     """
     experiment, against = results.experiment, str(results.experiment.against)
-    known = results.published.curves(experiment.dataset)
+    known = results.anchors
+    theirs = known if experiment.anchors else {name: known[name] for name in [published.BASE] if name in known}
     base = base_curve(results.records, experiment.bitrate)
     rows: dict[tuple[str, str], dict[str, Estimate]] = {}
-    if published.BASE in known:
-        rows[BASE, ""] = _bd({published.BASE: known[published.BASE]}, base)
+    if theirs:
+        rows[BASE, ""] = _bd({}, theirs, base)
     have = measured(results.records, experiment)
     for steps in sorted(experiment.steps):
         tests = {
@@ -39,17 +41,16 @@ def bd(results: Results) -> Table:
             if count == steps
         }
         for method, test in tests.items():
-            anchors = {BASE: base}
+            ours = {BASE: base}
             if method != against:
-                anchors[results.labels[against]] = tests[against]
-            anchors |= {name: known[name] for name in [published.BASE] if name in known}
-            rows[method, str(steps)] = _bd(anchors, test)
+                ours[results.labels[against]] = tests[against]
+            rows[method, str(steps)] = _bd(ours, theirs, test)
     table = estimated(rows, base.shape[1])
-    if published.SGA in known:
-        theirs = _bd({BASE: known[published.BASE]}, known[published.SGA])
-        table = _with_row(table, (published.SGA, ""), {name: value.value for name, value in theirs.items()})
-    ours = table.values.loc[[row for row in rows if row[0] != BASE]]
-    each = [best(ours[[name]], "BD-rate" in name, table.decimals[name], within=1) for name in map(str, ours)]
+    if published.SGA in known and published.BASE in known:
+        gains = _bd({BASE: known[published.BASE]}, {}, known[published.SGA])
+        table = _with_row(table, (published.SGA, ""), {name: value.value for name, value in gains.items()})
+    cells = table.values.loc[[row for row in rows if row[0] != BASE]]
+    each = [best(cells[[name]], "BD-rate" in name, table.decimals[name], within=1) for name in map(str, cells)]
     bold = pd.concat(each, axis=1)
     notes = (f"Bits are {experiment.bitrate}. By PCHIP, over the range that both curves have.", *_theirs(known))
     return titled(replace(table, bold=bold, notes=notes), results.labels, "Method", "Steps")
@@ -88,12 +89,12 @@ def cover(results: Results) -> Table:
     return Table(values, low, high, base.shape[1], decimals=decimals, names=results.models, notes=(note,))
 
 
-def _bd(anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
-    """BD-rate of a curve against each of the anchors, and BD-PSNR against ours, by column."""
+def _bd(ours: Mapping[str, np.ndarray], anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
+    """BD-rate of a curve against each of ours and of the anchors, and BD-PSNR against ours, by column."""
     found = {}
-    for name, anchor in anchors.items():
+    for name, anchor in {**ours, **anchors}.items():
         found[f"BD-rate vs {name} (%)"] = estimate(bd_rate, anchor, test)
-        if name != published.BASE:
+        if name in ours:
             found[f"BD-PSNR vs {name} (dB)"] = estimate(bd_psnr, anchor, test)
     return found
 
@@ -107,8 +108,8 @@ def _with_row(table: Table, key: tuple[str, str], values: Mapping[str, float]) -
     return replace(table, **frames)
 
 
-def _theirs(known: Iterable[str]) -> tuple[str, ...]:
-    if published.BASE not in known:
+def _theirs(known: Collection[str]) -> tuple[str, ...]:
+    if not {published.BASE, published.SGA} <= set(known):
         return ()
     return (f"{published.SGA}: published, against its own base model, {published.BASE}.",)
 

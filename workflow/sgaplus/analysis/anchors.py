@@ -1,0 +1,105 @@
+"""Anchors: the codecs that ours are compared with, each a name and a rate-distortion curve.
+
+A classical codec is measured by the run itself, image by image, (points, images, 2). A published curve is a mean over
+images that are not known, (points, 2). Figures, tables and claims treat both alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from sgaplus.analysis import rd_curves
+from sgaplus.analysis.published import Published
+from sgaplus.analysis.rd_curves import PSNR, RATE
+from sgaplus.codec.classical_codecs import CODECS
+
+
+def label(name: str) -> str:
+    """The name in print of a classical codec, or of a published one, whose name is that in print."""
+    return CODECS[name].label if name in CODECS else name
+
+
+def classical(names: Sequence[str]) -> list[str]:
+    """The classical codecs among these anchors."""
+    return [name for name in names if name in CODECS]
+
+
+def curves(
+    names: Sequence[str] | None, dataset: str | None, published: Published, coded: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """The curves of anchors by their names in print.
+
+    Args:
+        names: Keys of ``CODECS`` and published codecs; None for all that is published for the data set.
+        dataset: The data set.
+        published: Published numbers.
+        coded: Records of classical codecs, with the columns of ``records.CODED``.
+
+    Raises:
+        KeyError: there is no such curve for the data set.
+    """
+    known = published.curves(dataset)
+    if names is None:
+        return known
+    measured = {name: _rows(coded, dataset, name) for name in classical(names)}
+    return {label(name): classical_curve(measured[name]) if name in measured else known[name] for name in names}
+
+
+def _rows(coded: pd.DataFrame, dataset: str | None, codec: str) -> pd.DataFrame:
+    found = coded[(coded["dataset"] == dataset) & (coded["codec"] == codec)]
+    if found.empty:
+        raise KeyError(f"no records of {codec} on {dataset}")
+    return found
+
+
+def classical_curve(rows: pd.DataFrame) -> np.ndarray:
+    """The curve of a classical codec, (points, images, 2), from the lowest rate up.
+
+    A setting counts if, in the means over images, its quality is above that of all at lower rates. Where a codec has
+    several ways of coding, a setting of one counts only where it is not below the curves of the others.
+
+    Args:
+        rows: The codec's records of one data set.
+    """
+    ways = [_rising(rd_curves.curve(own, ["setting"])) for _, own in rows.groupby("variant")]
+    best = [way[_not_below(way, [other for other in ways if other is not way])] for way in ways]
+    return _rising(np.concatenate(best))
+
+
+def _rising(curve: np.ndarray) -> np.ndarray:
+    """The points by rate, without those that have no higher quality than one of a lower or equal rate."""
+    means = curve.mean(axis=1)
+    order = np.lexsort((-means[:, PSNR], means[:, RATE]))
+    highest = np.maximum.accumulate(means[order, PSNR])
+    rises = np.r_[True, np.diff(highest) > 0]
+    return curve[order[rises]]
+
+
+def _not_below(curve: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Which points of a curve lie below none of the others, in the means over images."""
+    fine = np.ones(len(curve), dtype=bool)
+    for other in others:
+        if len(other) > 1:  # of a single picture of a few pixels, all settings may make one
+            fine &= rd_curves.kept(curve.mean(axis=1), other.mean(axis=1), 0.0)
+    return fine
+
+
+def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:
+    """A table of models with a column per classical codec, by its label: its PSNR in dB at each model's rate.
+
+    Nan where the codec does not reach that rate; the others are means over images.
+
+    Args:
+        models: A row per model, with ``bpp``.
+        dataset: The data set that all were measured on.
+        coded: Records of classical codecs.
+    """
+    columns = {}
+    for name, codec in CODECS.items():
+        means = classical_curve(_rows(coded, dataset, name)).mean(axis=1)
+        reached = models["bpp"].between(means[0, RATE], means[-1, RATE])
+        columns[codec.label] = np.where(reached, rd_curves.psnr_at(means, models["bpp"].to_numpy()), np.nan)
+    return models.assign(**columns)
