@@ -101,3 +101,11 @@ def test_points_further_below_the_base_curve_than_allowed_are_pruned():
     assert rd_curves.kept(points, CURVE, 0.5).tolist() == [True, True, False, True, False]
     assert rd_curves.kept(points, CURVE, 0).tolist() == [True, False, False, False, False]
     assert rd_curves.kept(points, CURVE, None).all()
+
+
+def test_the_bits_of_a_point_are_those_against_the_curve_at_its_psnr():
+    anchor = np.array([[0.1, 25.0], [0.2, 28.0], [0.4, 31.0]])
+    assert rd_curves.bits_at(anchor, np.array([[0.1, 28.0]])) == pytest.approx(-50)
+    assert rd_curves.bits_at(anchor[::-1], np.array([[0.3, 28.0]])) == pytest.approx(50)
+    assert np.isnan(rd_curves.bits_at(anchor, np.array([[0.1, 31.1]])))
+    assert np.isnan(rd_curves.bits_at(anchor[:1], np.array([[0.1, 25.0]])))

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sgaplus import __version__
+from sgaplus import __version__, metrics
 from sgaplus.benchmarks import selftest
-from sgaplus.cli import commands, compression
+from sgaplus.cli import commands
 from sgaplus.cli import main as command_line
 from sgaplus.cli.compression import bundled, nearest
 from sgaplus.codec.frozen import as_tensor
@@ -40,7 +40,7 @@ def test_photographs_become_bitstreams_and_pictures_again(photos, coded, tmp_pat
     capsys.readouterr()
     assert run("compress", photos / "a.png", "-o", coded, "--steps", 0) == 0
     shown = re.search(r"a\.sga: .* bpp, ([\d.]+) dB \(small_lmbda0.01, not refined\)", capsys.readouterr().out)[1]
-    assert float(shown) == pytest.approx(compression.psnr_of(pictures.read(photos / "a.png"), decoded), abs=0.01)
+    assert float(shown) == pytest.approx(metrics.psnr_of(pictures.read(photos / "a.png"), decoded), abs=0.01)
 
 
 def test_zero_steps_are_the_plain_codec(photos, coded):

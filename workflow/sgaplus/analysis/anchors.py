@@ -55,36 +55,48 @@ def _rows(coded: pd.DataFrame, dataset: str | None, codec: str) -> pd.DataFrame:
     return found
 
 
-def classical_curve(rows: pd.DataFrame) -> np.ndarray:
-    """The curve of a classical codec, (points, images, 2), from the lowest rate up.
-
-    A setting counts if, in the means over images, its quality is above that of all at lower rates. Where a codec has
-    several ways of coding, a setting of one counts only where it is not below the curves of the others.
+def classical_curve(rows: pd.DataFrame, quality: str = "psnr") -> np.ndarray:
+    """The curve of a classical codec, (points, images, 2): its :func:`best_settings`, from the lowest rate up.
 
     Args:
         rows: The codec's records of one data set.
+        quality: Column with the quality.
     """
-    ways = [_rising(rd_curves.curve(own, ["setting"])) for _, own in rows.groupby("variant")]
-    best = [way[_not_below(way, [other for other in ways if other is not way])] for way in ways]
-    return _rising(np.concatenate(best))
+    settings, curve = _settings_and_curve(rows, quality)
+    return curve[[settings.index(one) for one in best_settings(rows, quality)]]
 
 
-def _rising(curve: np.ndarray) -> np.ndarray:
-    """The points by rate, without those that have no higher quality than one of a lower or equal rate."""
-    means = curve.mean(axis=1)
-    order = np.lexsort((-means[:, PSNR], means[:, RATE]))
-    highest = np.maximum.accumulate(means[order, PSNR])
-    rises = np.r_[True, np.diff(highest) > 0]
-    return curve[order[rises]]
+def best_settings(rows: pd.DataFrame, quality: str = "psnr") -> list[tuple[str, float]]:
+    """The settings of a classical codec that count, as variant and setting, from the lowest rate up.
+
+    A setting counts if, in the means over images, its quality is above that of all at lower rates. Where a codec has
+    several ways of coding, a setting of one counts only where it is not below the curves of the others.
+    """
+    settings, curve = _settings_and_curve(rows, quality)
+    means, variants = curve.mean(axis=1), np.array([variant for variant, _ in settings])
+    by_variant = [np.flatnonzero(variants == variant) for variant in dict.fromkeys(variants)]
+    ways = [places[_rising(means[places])] for places in by_variant]
+    fine = []
+    for way in ways:
+        others = [means[other] for other in ways if other is not way and len(other) > 1]
+        above = [rd_curves.kept(means[way], other, 0.0) for other in others]
+        fine.append(way[np.all(above, axis=0)] if above else way)
+    places = np.concatenate(fine)
+    return [settings[place] for place in places[_rising(means[places])]]
 
 
-def _not_below(curve: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """Which points of a curve lie below none of the others, in the means over images."""
-    fine = np.ones(len(curve), dtype=bool)
-    for other in others:
-        if len(other) > 1:  # of a single picture of a few pixels, all settings may make one
-            fine &= rd_curves.kept(curve.mean(axis=1), other.mean(axis=1), 0.0)
-    return fine
+def _settings_and_curve(rows: pd.DataFrame, quality: str) -> tuple[list[tuple[str, float]], np.ndarray]:
+    """All settings of a codec, and the points that they make, (settings, images, 2)."""
+    by = ["variant", "setting"]
+    settings = sorted(set(zip(rows["variant"], rows["setting"], strict=True)))  # as groupby orders them
+    return settings, rd_curves.curve(rows, by, quality)
+
+
+def _rising(points: np.ndarray) -> np.ndarray:
+    """The places of the points, (points, 2), by rate, without those of no higher quality than one before."""
+    order = np.lexsort((-points[:, PSNR], points[:, RATE]))
+    highest = np.maximum.accumulate(points[order, PSNR])
+    return order[np.r_[True, np.diff(highest) > 0]]
 
 
 def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:

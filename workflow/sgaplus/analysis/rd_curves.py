@@ -25,9 +25,15 @@ def points(rows: pd.DataFrame, by: Sequence[str] = POINT) -> pd.DataFrame:
     return rows.groupby([*by, "image"])[["bpp", "psnr"]].mean().groupby(list(by)).mean()
 
 
-def curve(rows: pd.DataFrame, by: Sequence[str] = POINT) -> np.ndarray:
-    """A curve with a point per model and target, (points, images, 2); seeds of an image are averaged."""
-    values = rows.groupby([*by, "image"])[["bpp", "psnr"]].mean().unstack("image").to_numpy()
+def curve(rows: pd.DataFrame, by: Sequence[str] = POINT, quality: str = "psnr") -> np.ndarray:
+    """A curve with a point per model and target, (points, images, 2); seeds of an image are averaged.
+
+    Args:
+        rows: Rows of records.
+        by: Columns that tell the points.
+        quality: Column in the place of the PSNR.
+    """
+    values = rows.groupby([*by, "image"])[["bpp", quality]].mean().unstack("image").to_numpy()
     return values.reshape(len(values), 2, -1).swapaxes(1, 2)
 
 
@@ -93,6 +99,22 @@ def resampled(curve: np.ndarray, images: int) -> np.ndarray:
     if curve.shape[1] == 1:
         return np.broadcast_to(curve[:, 0], (images, len(curve), 2))
     return samples(curve.swapaxes(0, 1))
+
+
+def bits_at(anchor: np.ndarray, test: np.ndarray) -> float:
+    """The difference in rate of one point to an anchor's curve at its PSNR, in %; below 0 if it needs fewer bits.
+
+    By PCHIP of log rate over PSNR; nan outside the anchor's PSNR.
+
+    Args:
+        anchor: (points, 2).
+        test: (1, 2).
+    """
+    anchor = anchor[np.unique(anchor[:, PSNR], return_index=True)[1]]
+    bpp, psnr = test[0]
+    if len(anchor) < 2 or not anchor[0, PSNR] <= psnr <= anchor[-1, PSNR]:
+        return float("nan")
+    return float(100 * (bpp / np.exp(PchipInterpolator(anchor[:, PSNR], np.log(anchor[:, RATE]))(psnr)) - 1))
 
 
 def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from sgaplus import devices
+from sgaplus import devices, metrics
 from sgaplus.benchmarks import selftest as benchmark
 from sgaplus.cli import compression, inputs, outputs
 from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Psnr, Settings, Target, bundled
@@ -21,6 +23,7 @@ from sgaplus.cli.outputs import BITSTREAM, Output
 from sgaplus.cli.work import Result, Work, duration_text
 from sgaplus.codec import bitstream
 from sgaplus.codec.chunks import Encoding
+from sgaplus.codec.classical_codecs import CODECS
 from sgaplus.codec.frozen import Codec
 from sgaplus.config import methods
 from sgaplus.data import formats, photographs, pictures
@@ -306,36 +309,67 @@ def evaluate(options: argparse.Namespace) -> int:
     photos = inputs.find(options.photos, formats.SUFFIXES, options.recursive)
     if any(photo.path == STANDARD for photo in photos.files):
         raise ConfigError("-: evaluate compares files with files. Name the photograph.")
-    if options.csv and options.csv.exists() and not options.force:
-        raise ConfigError(f"{options.csv}: is there already. Choose another name, or add --force.")
+    names = _codecs(options)
+    for path in filter(None, (options.csv, options.output)):
+        if path.exists() and not options.force:
+            raise ConfigError(f"{path}: is there already. Choose another name, or add --force.")
+    if names and not options.threads:
+        torch.set_num_threads(1)  # as the classical codecs have, for the seconds
     models = _models(options.model)
     work = Work(options, photos)
 
-    def do(photo: Input) -> Result:
-        row = _measured(photo, options.bitstreams / photo.folder / f"{photo.name}{BITSTREAM}", models)
+    def do(folder: Path, photo: Input) -> Result:
+        row = _measured(photo, folder / photo.folder / f"{photo.name}{BITSTREAM}", models, bool(names))
         return Result(_line(row), row)
 
     work.show(_line({name: name for name in SHOWN} | {"estimated_bpp": "estimate"}))
-    work.each(do)
+    for folder in options.bitstreams:
+        if not work.stopped:
+            work.each(partial(do, folder))
     mean: dict[str, float] = {}
     if work.results:
         mean = {name: fmean(row[name] for row in work.results) for name in ("bytes", "bpp", "estimated_bpp", "psnr")}
         work.show(_line({"image": f"mean of {len(work.results)}"} | mean))
     if options.csv and work.results and not work.stopped:
         write_csv(({name: row[name] for name in COLUMNS} for row in work.results), COLUMNS, options.csv)
-    return work.end(mean=mean)
+    if not names or work.stopped:
+        return work.end(mean=mean)
+    # here, because it imports pandas and Matplotlib, which take seconds
+    from sgaplus.cli import codecs
+
+    return work.end(mean=mean, codecs=codecs.compare(options, work, names))
 
 
-def _measured(photo: Input, path: Path, models: Sequence[Model]) -> dict[str, Any]:
-    """The values of :data:`COLUMNS` for one photograph and its bitstream."""
+def _codecs(options: argparse.Namespace) -> list[str]:
+    """The classical codecs to compare with, without repetition.
+
+    Raises:
+        ConfigError: there is none of a name, or an option asks for what only a comparison has.
+    """
+    names = [name.strip() for name in (options.codecs or "").split(",") if name.strip()]
+    for name in names:
+        if name not in CODECS:
+            raise ConfigError(f"--codecs: there is no {name!r}.{did_you_mean(name, CODECS)}")
+    if not names and (options.output or options.per_image or len(options.bitstreams) > 1):
+        raise ConfigError("--output, --per-image and a second --bitstreams are for a comparison. Add --codecs.")
+    return list(dict.fromkeys(names))
+
+
+def _measured(photo: Input, path: Path, models: Sequence[Model], beside: bool = False) -> dict[str, Any]:
+    """The values of :data:`COLUMNS` for one photograph and its bitstream; for a comparison more of them."""
     data = bitstream.read(path)
     header = bitstream.read_header(data, path)
-    pixels = photo.photograph(strip="icc" not in bitstream.read_chunks(data, path)).pixels
+    icc = "icc" in bitstream.read_chunks(data, path)
+    pixels = photo.photograph(strip=not icc).pixels
     if pixels.shape[:2] != (header.height, header.width):
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise SgaplusError(f"{path}: is {header.width}x{header.height} pixels, and {photo} {size}. Encode it again.")
     model = compression.that_decodes(models, header, path)
-    decoded, latents = model.coder.decode(data, path)
+    coder = model.coder
+    start = time.perf_counter()
+    decoded, latents = coder.decode(data, path)
+    seconds = time.perf_counter() - start
+    compared = {"path": str(photo), "rate": str(path.parent), "icc": icc, "decode_seconds": seconds}
     return {
         "image": photo.name,
         "width": header.width,
@@ -344,7 +378,8 @@ def _measured(photo: Input, path: Path, models: Sequence[Model]) -> dict[str, An
         "bytes": len(data),
         "bpp": header.bpp,
         "estimated_bpp": compression.estimated_bpp(model.codec, latents, header.width * header.height),
-        "psnr": compression.psnr_of(pixels, decoded),
+        "psnr": metrics.psnr_of(pixels, decoded),
+        **(compared | {"ms_ssim": metrics.ms_ssim_of(pixels, decoded)} if beside else {}),
     }
 
 

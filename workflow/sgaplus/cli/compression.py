@@ -26,7 +26,7 @@ from sgaplus.codec.chunks import Encoding
 from sgaplus.codec.frozen import Codec, Measurement, as_tensor
 from sgaplus.codec.latents import Latents, no_rounding
 from sgaplus.errors import BitstreamError, SgaplusError
-from sgaplus.metrics import psnr
+from sgaplus.metrics import psnr, psnr_of
 from sgaplus.paths import shipped
 from sgaplus.refinement.engine import refine
 from sgaplus.refinement.memory import StepMemory
@@ -305,12 +305,6 @@ def _refined(name: str, pixels: np.ndarray, model: Model, lmbda: float, settings
     codec, memory = model.codec_on(settings.device), model.memory_on(settings.device)
     (outcome,) = refine(codec, [(name, as_tensor(pixels))], settings.method, plan, name, memory)
     return outcome.latents
-
-
-def psnr_of(original: np.ndarray, decoded: np.ndarray) -> float:
-    """PSNR in dB between two pictures, uint8 (height, width, 3)."""
-    error = original.astype(np.int32) - decoded
-    return psnr(torch.tensor(np.square(error).mean())).item()
 
 
 def estimated_bpp(codec: Codec, latents: Latents, pixels: int) -> float:

@@ -1,0 +1,119 @@
+"""Our bitstreams beside classical codecs on the same photographs, at equal rate, at equal quality, and in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sgaplus import metrics
+from sgaplus.analysis import anchors, rd_curves
+from sgaplus.analysis.intervals import Estimate
+from sgaplus.analysis.rd_curves import RATE
+
+
+class Beside(NamedTuple):
+    """A codec at one rate of ours; means over photographs.
+
+    Attributes:
+        name: Its name in print.
+        bpp: The rate, bits per pixel of whole files.
+        psnr: dB at that rate; nan where the codec does not reach it.
+        ms_ssim: Likewise; nan too where a photograph is too small for it.
+        encode, decode: Seconds per megapixel, of a classical codec over its whole sweep; nan where they are not known.
+        bits: Difference of our rate to the codec's at equal PSNR in %, below 0 where ours is lower.
+    """
+
+    name: str
+    bpp: float
+    psnr: float
+    ms_ssim: float
+    encode: float
+    decode: float
+    bits: Estimate
+
+
+OURS = "ours"
+UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
+
+
+def with_decibels(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with ``ms_ssim_decibels``, as curves are interpolated in."""
+    known = rows["ms_ssim"].astype(float)
+    return rows.assign(ms_ssim_decibels=known.map(metrics.ms_ssim_decibels, na_action="ignore"))
+
+
+def compare(ours: pd.DataFrame, coded: pd.DataFrame) -> list[list[Beside]]:
+    """Each of our rates, and the codecs at it.
+
+    The difference in bits is the BD-rate where we have several rates, else that at the PSNR of the one.
+
+    Args:
+        ours: A row per photograph and rate: ``rate`` tells them, ``image``, ``width``, ``height``, ``bpp``, ``psnr``,
+            ``ms_ssim``, ``decode_seconds``.
+        coded: Records of classical codecs on the same photographs.
+
+    Returns:
+        For each rate ours, and then the codecs in the order of the records.
+    """
+    ours, coded = with_decibels(ours), with_decibels(coded)
+    curve = rd_curves.curve(ours, ["rate"])
+    curve = curve[curve.mean(axis=1)[:, RATE].argsort()]
+    codecs = {name: coded[coded["codec"] == name] for name in coded["codec"].unique()}
+    bits = {name: _bits(anchors.classical_curve(rows), curve) for name, rows in codecs.items()}
+    return [
+        [_ours(own), *(_at(name, rows, own["bpp"].mean(), bits[name]) for name, rows in codecs.items())]
+        for _, own in sorted(ours.groupby("rate"), key=lambda pair: pair[1]["bpp"].mean())
+    ]
+
+
+def _bits(anchor: np.ndarray, curve: np.ndarray) -> Estimate:
+    return rd_curves.estimate(rd_curves.bd_rate if len(curve) > 1 else rd_curves.bits_at, anchor, curve)
+
+
+def _ours(rows: pd.DataFrame) -> Beside:
+    bpp, psnr, ms_ssim = rows[["bpp", "psnr", "ms_ssim"]].astype(float).mean(skipna=False)
+    return Beside(OURS, bpp, psnr, ms_ssim, float("nan"), per_megapixel(rows, "decode_seconds"), UNKNOWN)
+
+
+def _at(name: str, rows: pd.DataFrame, bpp: float, bits: Estimate) -> Beside:
+    """A classical codec at a rate."""
+    quality = _interpolated(rows, "psnr", bpp)
+    similarity = 1 - 10 ** (-_interpolated(rows, "ms_ssim_decibels", bpp) / 10)
+    encode, decode = (per_megapixel(rows, f"{what}_seconds") for what in ("encode", "decode"))
+    return Beside(anchors.label(name), bpp, quality, similarity, encode, decode, bits)
+
+
+def _interpolated(rows: pd.DataFrame, quality: str, bpp: float) -> float:
+    if rows[quality].isna().any():
+        return float("nan")
+    means = anchors.classical_curve(rows, quality).mean(axis=1)
+    if len(means) < 2 or not means[0, RATE] <= bpp <= means[-1, RATE]:
+        return float("nan")
+    return float(rd_curves.psnr_at(means, np.array(bpp)))
+
+
+def per_megapixel(rows: pd.DataFrame, seconds: str) -> float:
+    """Seconds per megapixel of all rows together."""
+    return float(rows[seconds].sum() / (rows["width"] * rows["height"]).sum() * 1e6)
+
+
+def points(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Means over photographs at each setting, with seconds per megapixel.
+
+    Args:
+        rows: Our rows or records of classical codecs.
+        by: Columns that tell the settings.
+
+    Returns:
+        The columns of ``by``, ``bpp``, ``psnr``, ``ms_ssim``, and of the seconds those that the rows have.
+    """
+    sizes = (rows["width"] * rows["height"]).astype(float) / 1e6
+    groups = rows.assign(ms_ssim=rows["ms_ssim"].astype(float), megapixels=sizes).groupby(list(by), sort=False)
+    found = groups[["bpp", "psnr", "ms_ssim"]].mean()
+    for seconds in ("encode_seconds", "decode_seconds"):
+        if seconds in rows:
+            found[f"{seconds}_per_megapixel"] = groups[seconds].sum() / groups["megapixels"].sum()
+    return found.reset_index()
