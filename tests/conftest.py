@@ -135,6 +135,18 @@ def server():
 
 
 @pytest.fixture
+def page(tmp_path_factory):
+    """A page of a browser, in which nothing may go wrong; skips the test where there is no browser."""
+    from .browser import browsing, installed
+
+    if installed() is None:
+        pytest.skip("NOT TESTED: no Chromium to open the page in. On Debian or Ubuntu: apt install chromium")
+    with browsing(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+        assert opened.errors == []
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A disk of 256 kB."""
     folder = tmp_path / "disk"

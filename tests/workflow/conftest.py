@@ -239,6 +239,7 @@ TINY = {
     },
     "methods": {"ssl_fast": {"steps": 4}},
     "experiments": {name: tiny(entry) for name, entry in PAPER["experiments"].items()},
+    "comparison": {"images": ["odd", "gray"], "models": ["low", "high"]},
     "claims": {name: tiny_claim(claim) for name, claim in PAPER["claims"].items()},
 }
 

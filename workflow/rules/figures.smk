@@ -3,6 +3,7 @@
 
 # On a cluster these run where Snakemake does.
 localrules:
+    compare_pictures,
     draw_figure,
     draw_qualitative,
     draw_training,
@@ -126,3 +127,37 @@ rule draw_training:
         "Drawing the training curves"
     script:
         "../scripts/draw_training.py"
+
+
+if config["comparison"]:
+
+    rule compare_pictures:
+        """Lay pictures of the base models and refined ones over one another, on a page."""
+        input:
+            records=records_of_comparison,
+            streams=streams_of_comparison,
+            index=index_of_comparison,
+            models=models_of_comparison,
+            template="workflow/report/compare.html",
+        output:
+            html=layout.comparison,
+        log:
+            layout.log("compare_pictures"),
+        benchmark:
+            layout.benchmark("compare_pictures")
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=4000,
+        params:
+            comparison=config["comparison"],
+            experiment=experiment_of_comparison,
+            label=label_of_comparison,
+            notice=config["notice"],
+            run=config["run"],
+            code=code_of("compare_pictures"),
+        message:
+            "Comparing pictures"
+        script:
+            "../scripts/compare_pictures.py"

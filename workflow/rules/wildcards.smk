@@ -240,3 +240,39 @@ def index_of_pictures(wildcards):
 def models_of(wildcards):
     """The models that the experiment names, in its order."""
     return [layout.model(model) for model in entry_of(wildcards)["models"]]
+
+
+# The comparison of pictures, which has no wildcards
+
+
+def experiment_of_comparison(wildcards):
+    """The entry of the experiment whose pictures are compared."""
+    return config["experiments"][config["comparison"]["experiment"]]
+
+
+def label_of_comparison(wildcards):
+    """The name in print of the method that refined them."""
+    return config["methods"][config["comparison"]["method"]]["label"]
+
+
+def records_of_comparison(wildcards):
+    """The experiment's records."""
+    return layout.records(config["comparison"]["experiment"])
+
+
+@in_a_sentence
+def streams_of_comparison(wildcards):
+    """The bitstreams of all refinements that the experiment selects."""
+    return run_files.streams(config["comparison"]["experiment"])
+
+
+def index_of_comparison(wildcards):
+    """The index of the experiment's data set."""
+    return layout.index(experiment_of_comparison(wildcards)["dataset"])
+
+
+def models_of_comparison(wildcards):
+    """The models that the experiment names, in its order."""
+    return [
+        layout.model(model) for model in experiment_of_comparison(wildcards)["models"]
+    ]

@@ -1,16 +1,13 @@
 """Draw Figure 5: an image, its base model, and the best that other models reach at that rate."""
 
-from pathlib import Path
-
 from sgaplus import records
 from sgaplus.analysis import comparison
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.published import UNREFINED, Published
-from sgaplus.artifacts import kinds
+from sgaplus.artifacts import comparison_page, kinds
 from sgaplus.artifacts.figures import style
 from sgaplus.artifacts.results import Results
-from sgaplus.codec import bitstream_archive
-from sgaplus.codec.bitstream import Coder, unrefined
+from sgaplus.codec.bitstream import unrefined
 from sgaplus.codec.frozen import Codec
 from sgaplus.data.index import read_index
 from sgaplus.logs import logged
@@ -34,10 +31,7 @@ with logged(snakemake.log[0]):
         caption = comparison.caption(label, refined, base, theirs.get(refined["rounding"]))
         pictures[caption] = None
         if comparison.same_rate(base, refined):
-            place = [refined[key] for key in ("target_lmbda", "variant", "seed", "image")]
-            name = bitstream_archive.name_of(*place)
-            archives = [path for path in snakemake.input.streams if Path(path).parent.name == refined["model"]]
-            coder = Coder(Codec.load(models[refined["model"]]))
-            pictures[caption], _ = coder.decode(bitstream_archive.find(name, archives), name)
+            codec = Codec.load(models[refined["model"]])
+            pictures[caption] = comparison_page.decoded(refined, snakemake.input.streams, codec)
     draw = kinds.find("figure", experiment.figure).function()
     style.save(lambda: draw(results, pictures), list(snakemake.output), theme="white")

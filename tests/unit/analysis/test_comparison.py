@@ -51,6 +51,16 @@ def test_where_all_are_dearer_the_cheapest_is_found_and_is_not_at_the_same_rate(
     assert not comparison.same_rate(base, refined)
 
 
+def test_of_what_has_a_bitstream_the_nearest_in_rate_is_found_and_of_those_at_the_same_rate_the_best():
+    rows = [row("low", 0, 0.1, 27) | {"bytes": 90.0}, row("low", 5, 0.09, 30) | {"bytes": None}]
+    rows += [row("low", 10, 0.101, 28) | {"bytes": 80.0}, row("high", 10, 0.100, 27.5) | {"bytes": 80.0}]
+    rows += [row("low", 10, 0.050, 31, image="sky") | {"bytes": 80.0}]
+    records = pd.DataFrame(rows)
+    assert comparison.nearest_with_bitstream(records, "ssl", records.loc[0])["psnr"] == 28
+    others = records.assign(bpp=records["bpp"] * [1, 1, 0.3, 1.5, 1])
+    assert comparison.nearest_with_bitstream(others, "ssl", records.loc[0])["model"] == "high"
+
+
 def test_an_image_that_the_data_set_lacks_is_refused_and_the_right_one_suggested():
     members = [IndexedImage("fence", "fence.png", "", 0, 0, 1, 1)]
     assert comparison.named(members, "fence") is members[0]

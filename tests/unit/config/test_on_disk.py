@@ -133,6 +133,11 @@ def test_records_that_are_not_there_are_refused(tmp_path):
     check(config)
 
 
+def test_a_picture_to_compare_that_is_not_there_is_refused():
+    config = shown(image="a") | {"comparison": {"experiment": "seen", "method": "sga", "images": ["a", "c"]}}
+    assert refusal(config) == "comparison.images: no 'c' in datasets.photos. Known: a, b."
+
+
 def test_an_image_that_is_not_there_is_refused():
     message = "experiments.seen.image: no 'c' in datasets.photos. Known: a, b."
     assert refusal(shown(image="c")) == message

@@ -468,3 +468,20 @@ def test_what_is_left_out_stays_so_when_the_configuration_is_laid_over_the_same_
 def test_what_names_an_entry_of_null_is_refused():
     assert refusal(small(**{"methods.ssl": None})).startswith("experiments.curves.methods: no entry 'ssl'.")
     assert refusal(small(**{"datasets.photos": None})).startswith("experiments.curves.dataset: no entry 'photos'.")
+
+
+COMPARISON = {"experiment": "curves", "method": "ssl", "images": ["a"]}
+
+
+def test_pictures_are_compared_of_what_an_experiment_refines():
+    config = small(**{"experiments.figure1": PROBABILITIES})
+    for change, said in (
+        ({"experiment": "curvs"}, "comparison.experiment: no entry 'curvs'. Did you mean 'curves'?"),
+        ({"experiment": "figure1"}, "comparison.experiment: experiments.figure1 refines nothing"),
+        ({"method": "sl"}, "comparison.method: no entry 'sl'. Did you mean 'ssl'?"),
+        ({"models": ["lo"]}, "comparison.models: no entry 'lo'. Did you mean 'low'?"),
+        ({"images": []}, "comparison.images: "),
+    ):
+        assert refusal(config | {"comparison": COMPARISON | change}).startswith(said)
+    assert validated(config | {"comparison": COMPARISON})["comparison"] == COMPARISON
+    assert validated(config)["comparison"] is None

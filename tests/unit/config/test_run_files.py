@@ -116,6 +116,12 @@ def test_the_artifacts_are_every_experiments_and_the_runs_own(found):
     assert set(found.artifacts) == every | own
 
 
+def test_a_page_of_pictures_is_an_artifact_where_it_is_asked_for(found):
+    assert found.comparison == []
+    asked = files(comparison={"experiment": "curves", "method": "ssl", "images": ["a"]})
+    assert set(asked.artifacts) - set(found.artifacts) == {"results/test/compare.html"}
+
+
 def test_an_experiment_can_have_a_figure_and_a_table():
     both = CONFIG["experiments"]["curves"] | {"table": "steps"}
     found = files(experiments={"curves": both})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from sgaplus.analysis.experiment import Experiment
@@ -35,6 +36,18 @@ def refined_at_its_rate(records: pd.DataFrame, experiment: Experiment, method: s
     if affordable.empty:
         return others.sort_values("bpp").iloc[0]
     return affordable.sort_values("psnr").iloc[-1]
+
+
+def nearest_with_bitstream(records: pd.DataFrame, method: str, base: pd.Series) -> pd.Series:
+    """The record of a method that comes nearest to the rate of ``base`` for the same image, and that has a bitstream.
+
+    The model may be any and the target, too. Of those at the same rate it has the highest PSNR.
+    """
+    own = records[(records["image"] == base["image"]) & (records["method"] == method)]
+    rows = own[(own["step"] > 0) & own["bytes"].notna()]
+    apart = (np.log(rows["bpp"]) - np.log(base["bpp"])).abs()
+    same = rows[apart <= SAME_RATE]
+    return rows.loc[apart.idxmin()] if same.empty else same.loc[same["psnr"].idxmax()]
 
 
 def same_rate(base: pd.Series, refined: pd.Series) -> bool:

@@ -106,6 +106,11 @@ class Layout:
         return f"{self.folder}/claims.{suffix}"
 
     @property
+    def comparison(self) -> str:
+        """Pictures to compare, as one page."""
+        return f"{self.folder}/compare.html"
+
+    @property
     def config(self) -> str:
         """The configuration that was run, with all defaults."""
         return f"{self.folder}/config.yaml"

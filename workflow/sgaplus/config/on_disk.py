@@ -46,6 +46,10 @@ def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
         _check_crop(name, datasets[name], folder)
     for name, entry in config["experiments"].items():
         _check_shown(Experiment.of(entry), f"experiments.{name}", datasets, folder)
+    if config["comparison"]:
+        dataset = config["experiments"][config["comparison"]["experiment"]]["dataset"]
+        for image in config["comparison"]["images"]:
+            _check_image(image, dataset, "comparison.images", datasets, folder)
 
 
 def _check_folder(folder: Path) -> None:
@@ -120,10 +124,7 @@ def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: 
     """The image that an experiment shows is in its data set, and the parts that are enlarged in the image."""
     if experiment.image is None or experiment.dataset is None:
         return
-    names = _names(datasets, folder, experiment.dataset)
-    if names is not None and experiment.image not in names:
-        near = shorten(did_you_mean(experiment.image, names), 300)
-        raise ConfigError(f"{where}.image: no {experiment.image!r} in datasets.{experiment.dataset}.{near}")
+    _check_image(experiment.image, experiment.dataset, f"{where}.image", datasets, folder)
     width, height = _size(experiment.image, datasets[experiment.dataset], folder) or (math.inf, math.inf)
     for left, top, across, down in experiment.enlarge:
         if left + across > width or top + down > height:
@@ -131,6 +132,13 @@ def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: 
                 f"{where}.enlarge: {across}x{down} pixels at {left}, {top} are no part of {experiment.image}, which "
                 f"has {width}x{height}. Write left, top, width and height within it."
             )
+
+
+def _check_image(image: str, dataset: str, where: str, datasets: Sources, folder: Path) -> None:
+    names = _names(datasets, folder, dataset)
+    if names is not None and image not in names:
+        near = shorten(did_you_mean(image, names), 300)
+        raise ConfigError(f"{where}: no {image!r} in datasets.{dataset}.{near}")
 
 
 def _names(datasets: Sources, folder: Path, name: str) -> set[str] | None:

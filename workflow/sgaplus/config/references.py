@@ -107,6 +107,8 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _check_experiment(config, name)
     for name in config["claims"]:
         _check_claim(config, name)
+    if config["comparison"]:
+        _check_comparison(config)
 
 
 def _known(name: str | None, entries: Iterable[str], where: str) -> None:
@@ -262,6 +264,21 @@ def _check_claim(config: Mapping[str, Any], name: str) -> None:
     if check.in_pairs and claim.method in experiment.methods[1::2]:
         raise ConfigError(f"{where}.method: {claim.method} is the three-class one of its pair. Name the two-class one.")
     _check_step(config, claim, experiment, where)
+
+
+def _check_comparison(config: Mapping[str, Any]) -> None:
+    """The pictures that are compared are those of an experiment that refines."""
+    entry = config["comparison"]
+    _known(entry["experiment"], config["experiments"], "comparison.experiment")
+    experiment = Experiment.of(config["experiments"][entry["experiment"]])
+    if experiment.dataset is None:
+        raise ConfigError(
+            f"comparison.experiment: experiments.{entry['experiment']} refines nothing, so there is nothing to "
+            "compare. Name another."
+        )
+    _known(entry["method"], experiment.methods, "comparison.method")
+    for model in entry.get("models", ()):
+        _known(model, experiment.models, "comparison.models")
 
 
 def _check_methods(config: Mapping[str, Any], claim: Claim, experiment: Experiment, where: str) -> None:

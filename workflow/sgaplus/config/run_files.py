@@ -158,9 +158,15 @@ class RunFiles:
         return [self.layout.claims(suffix) for suffix in OF_A_TABLE] if self.judged else []
 
     @property
+    def comparison(self) -> list[str]:
+        """The page of pictures to compare, if there is one."""
+        return [self.layout.comparison] if self.config.get("comparison") else []
+
+    @property
     def artifacts(self) -> list[str]:
         """Everything that is shown."""
-        return [*self.tables, *self.figures, *self.training_curves, *self.claims, *self.costs]
+        shown = [*self.tables, *self.figures, *self.training_curves, *self.comparison]
+        return [*shown, *self.claims, *self.costs]
 
     def of_experiment(self, experiment: str) -> list[str]:
         """The figure and the table of an experiment."""
