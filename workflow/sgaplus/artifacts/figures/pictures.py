@@ -22,6 +22,9 @@ CAPTION = 6.5
 CAPTION_LINE = 0.12
 """Inches of height."""
 
+GAP = 0.09
+"""Inches between pictures."""
+
 FRAMES = ("#D55E00", "#0072B2", "#009E73")
 """Colours of the frames of enlarged parts."""
 
@@ -54,7 +57,8 @@ def qualitative(results: Results, shown: Mapping[str, np.ndarray | None]) -> Fig
     boxes = _boxes(results, width, height)
     ratios = (height / width, *(down / across for _, _, across, down in boxes))
     lines = max(len(caption.splitlines()) for caption, picture in shown.items() if picture is not None)
-    size = (2 * COLUMN, 2 * COLUMN / len(shown) * sum(ratios) + lines * CAPTION_LINE + 0.3)
+    across = 2 * COLUMN / len(shown) - GAP
+    size = (2 * COLUMN, across * sum(ratios) + GAP * len(ratios) + lines * CAPTION_LINE + 0.1)
     figure, axes = plt.subplots(len(ratios), len(shown), figsize=size, height_ratios=ratios, squeeze=False)
     for (caption, picture), (whole, *parts) in zip(shown.items(), axes.T, strict=True):
         for axis, ratio in zip((whole, *parts), ratios, strict=True):
