@@ -24,8 +24,8 @@ def test_a_claim_is_about_the_largest_step_count_if_it_names_none():
     assert Claim.of(said | {"steps": 100}).step(Experiment.of(ENTRY)) == 100
 
 
-def test_panels_are_by_default_the_papers():
-    assert Experiment.of(ENTRY).panels == tuple(PANELS)[:4]
+def test_panels_are_by_default_all_that_there_are():
+    assert Experiment.of(ENTRY).panels == tuple(PANELS)
 
 
 @pytest.mark.parametrize("file", ["config/README.md", "workflow/schemas/config.schema.yaml"])

@@ -45,7 +45,7 @@ class Experiment:
     steps: tuple[int, ...] = ()
     seeds: tuple[int, ...]
     record_every: int | None = None
-    panels: tuple[str, ...] = ("true_loss", "difference", "psnr", "bpp")
+    panels: tuple[str, ...] = ("true_loss", "difference", "psnr", "bpp", "from_base", "from_best")
     differences: tuple[str, ...] = ()
     against: str | None = None
     anchors: tuple[str, ...] | None = None

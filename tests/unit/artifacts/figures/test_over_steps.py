@@ -12,7 +12,8 @@ from .reading import ENTRY, STEPS, assert_legible, lines, mean
 
 def test_loss_curves_draw_each_method_in_its_colour_over_all_steps():
     rows = refined(steps=STEPS)
-    figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"]}))
+    papers = {"panels": ["true_loss", "difference", "psnr", "bpp"]}
+    figure = over_steps.loss_curves(results(rows, {**ENTRY, "methods": ["sga", "ssl"], **papers}))
     assert len(figure.axes) == 4
     true_loss, difference, psnr, bpp = figure.axes
     assert lines(true_loss)["SSL"].get_color() == "#D55E00"
