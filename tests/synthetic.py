@@ -104,6 +104,15 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
     }
 
 
+def decoded(records: pd.DataFrame) -> pd.DataFrame:
+    """Records of what bitstreams decode to: half the PSNR is the MS-SSIM in dB, of base models and last steps."""
+    last = records["step"] == records["step"].max()
+    base = records[records["step"] == 0].drop_duplicates(["image", "model"])
+    rows = pd.concat([base.assign(target_lmbda=np.nan, variant=None, seed=np.nan), records[last]])
+    kept = ["dataset", "image", "width", "height", "model", "target_lmbda", "variant", "seed", "step"]
+    return rows[kept].assign(ms_ssim=1 - 10 ** (-rows["psnr"] / 20))
+
+
 def coded(
     factors: Mapping[str, float], dataset: str = "demo", images: int = 6, variants: Sequence[str] = ("",)
 ) -> pd.DataFrame:
@@ -120,6 +129,7 @@ def coded(
             rows.append(
                 {
                     **{name: row[name] for name in ("image", "width", "height", "psnr", "mse")},
+                    "ms_ssim": 1 - 10 ** (-row["psnr"] / 20),
                     **{"dataset": dataset, "codec": codec, "variant": variant, "setting": 1000 * row["model_lmbda"]},
                     **{"bpp": factor * worse * row["bpp"], "encode_seconds": 0.1, "decode_seconds": 0.01},
                 }
@@ -135,7 +145,10 @@ def results(
     entry: Mapping[str, Any],
     methods: Mapping[str, Any] = METHODS,
     coded: pd.DataFrame | None = None,
+    decoded: pd.DataFrame | None = None,
 ) -> Results:
     """Results of an experiment with this entry; what it leaves out of an entry's lists is empty."""
     filled = {"title": "An experiment", "seeds": [0], "dataset": "demo", "models": ["model_lmbda0.01"]} | dict(entry)
-    return Results(Experiment.of(filled), methods, records, PUBLISHED, pd.DataFrame() if coded is None else coded)
+    nothing = pd.DataFrame()
+    beside = (nothing if rows is None else rows for rows in (coded, decoded))
+    return Results(Experiment.of(filled), methods, records, PUBLISHED, *beside)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from compressai.utils.bench.codecs import compute_metrics
 
-from sgaplus.metrics import ms_ssim_decibels, ms_ssim_of, mse_of, psnr_of
+from sgaplus.metrics import ms_ssim_of, mse_of, psnr_of
 
 
 def test_quality_is_what_compressai_measures(photograph):
@@ -22,15 +22,9 @@ def test_equal_pictures_have_the_highest_quality(photograph):
     assert mse_of(original, original) == 0
     assert psnr_of(original, original) == pytest.approx(148.13, abs=0.01)
     assert ms_ssim_of(original, original) == pytest.approx(1)
-    assert ms_ssim_decibels(1.0) == 100
 
 
 def test_a_picture_of_few_pixels_has_no_ms_ssim(photograph):
     for size, known in (((161, 161), True), ((160, 500), False), ((500, 160), False)):
         pixels = photograph(*size).pixels
         assert (ms_ssim_of(pixels, pixels) is not None) == known
-
-
-@pytest.mark.parametrize(("value", "decibels"), [(0.9, 10), (0.99, 20), (0.0, 0)])
-def test_ms_ssim_in_decibels(value, decibels):
-    assert ms_ssim_decibels(value) == pytest.approx(decibels)

@@ -193,7 +193,8 @@ def tiny(entry: dict) -> dict:
     if "dataset" not in entry:
         return {}
     changes = {
-        **{"dataset": "pictures", "models": ["low", "high"] if len(entry["models"]) > 1 else ["low"]},
+        **{"dataset": "large" if entry.get("quality") == "ms_ssim" else "pictures"},
+        **{"models": ["low", "high"] if len(entry["models"]) > 1 else ["low"]},
         **{"steps": [2, 4] if len(entry["steps"]) > 1 else [4], "seeds": [0]},
     }
     if "targets" in entry:
@@ -225,7 +226,10 @@ TINY = {
     "run": "tiny",
     "notice": "Only a test.",
     "device": "cpu",
-    "datasets": {"pictures": {"path": "pictures"}},
+    "datasets": {
+        "pictures": {"path": "pictures"},
+        "large": {"package": "skimage.data", "files": ["camera.png", "coffee.png"], "crop": [170, 161]},
+    },
     "training": {
         **{"batch_size": 2, "crop": 64, "lr": 2.0e-3, "warmup_steps": 2, "latent_gain": 10, "precision": "float32"},
         **{"log_every": 5, "evaluate_on": "pictures", "evaluate_every": 10, "workers": 0, "threads": 1},

@@ -14,6 +14,7 @@ rule draw_figure:
     input:
         records=records_to_draw,
         coded=coded_of,
+        decoded=decoded_of,
         published=PUBLISHED,
     output:
         pdf=report(

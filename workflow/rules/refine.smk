@@ -64,6 +64,34 @@ rule refine:
         "../scripts/refine.py"
 
 
+# Only where an experiment asks for a quality that refinement does not measure at its steps.
+rule decode_bitstreams:
+    """Decode a refinement job's bitstreams, and measure the pictures that they give."""
+    input:
+        index=layout.index("{dataset}"),
+        model=layout.model("{model}"),
+        streams=layout.refined(REFINEMENT_JOB, "zip"),
+    output:
+        records=layout.decoded(REFINEMENT_JOB),
+    log:
+        layout.log(f"decode_bitstreams/{REFINEMENT_JOB}"),
+    benchmark:
+        layout.benchmark(f"decode_bitstreams/{REFINEMENT_JOB}")
+    conda:
+        ENVIRONMENT
+    threads: config["refinement"]["threads"]
+    resources:
+        mem_mb=growing(4000),
+    params:
+        refinements=refinements_to_decode,
+        images_per_job=config["refinement"]["images_per_job"],
+        code=code_of("decode_bitstreams"),
+    message:
+        "Decoding {wildcards.dataset} (chunk {wildcards.chunk}) under {wildcards.model}"
+    script:
+        "../scripts/decode_bitstreams.py"
+
+
 # On a cluster this runs where Snakemake does: it takes seconds, and minutes in a queue.
 localrules:
     gather_records,

@@ -46,6 +46,7 @@ rule judge_claims:
             for file in run_files.shown(experiment)
         ],
         coded=coded_of_judged,
+        decoded=decoded_of_judged,
         published=PUBLISHED,
     output:
         csv=layout.claims("csv"),

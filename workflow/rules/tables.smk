@@ -11,6 +11,7 @@ rule make_table:
     input:
         records=layout.records("{experiment}"),
         coded=coded_of,
+        decoded=decoded_of,
         published=PUBLISHED,
     output:
         csv=layout.table("{experiment}", "csv"),

@@ -81,6 +81,12 @@ def refinements_of(wildcards):
     return [asdict(each) | {"record": sorted(each.record)} for each in done]
 
 
+def refinements_to_decode(wildcards):
+    """The refinements of a job whose bitstreams are decoded, as plain values."""
+    done = run_files.to_decode(wildcards.dataset, wildcards.model, wildcards.part)
+    return [asdict(each) | {"record": sorted(each.record)} for each in done]
+
+
 def variants_of(wildcards):
     """What a job does, for its message."""
     own = lmbda_of(wildcards)
@@ -186,6 +192,18 @@ def records_to_draw(wildcards):
 def coded_of(wildcards):
     """The records of the classical codecs that the experiment is compared with."""
     return run_files.coded(wildcards.experiment)
+
+
+@in_a_sentence
+def decoded_of(wildcards):
+    """The records of the experiment's decoded bitstreams, if its quality needs them."""
+    return run_files.decoded(wildcards.experiment)
+
+
+@in_a_sentence
+def decoded_of_judged(wildcards):
+    """The records of the decoded bitstreams of experiments with claims."""
+    return [file for name in run_files.judged for file in run_files.decoded(name)]
 
 
 @in_a_sentence

@@ -15,6 +15,7 @@ with logged(snakemake.log[0]):
     rows = records.read([snakemake.input.records]) if snakemake.input.get("records") else pd.DataFrame()
     published = Published.read(*snakemake.input.published)
     coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
-    results = Results(experiment, snakemake.params.methods, rows, published, coded)
+    decoded = records.read(snakemake.input.get("decoded", []), records.DECODED_SCHEMA)
+    results = Results(experiment, snakemake.params.methods, rows, published, coded, decoded)
     draw = kinds.find("figure", experiment.figure).function()
     style.save(lambda: draw(results), list(snakemake.output))

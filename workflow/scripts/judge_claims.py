@@ -15,9 +15,10 @@ with logged(snakemake.log[0]):
     experiments = snakemake.params.experiments
     published = Published.read(*snakemake.input.published)
     coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
+    decoded = records.read(snakemake.input.get("decoded", []), records.DECODED_SCHEMA)
     notice = snakemake.params.notice
     results = {
-        name: Results(Experiment.of(entry), methods, records.read([path]), published, coded)
+        name: Results(Experiment.of(entry), methods, records.read([path]), published, coded, decoded)
         for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
     }
     artifacts = {Path(path).stem: path for path in snakemake.input.artifacts}

@@ -11,6 +11,9 @@ with logged(snakemake.log[0]):
     experiment = Experiment.of(snakemake.params.experiment)
     published = Published.read(*snakemake.input.published)
     coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
-    results = Results(experiment, snakemake.params.methods, records.read([snakemake.input.records]), published, coded)
+    decoded = records.read(snakemake.input.get("decoded", []), records.DECODED_SCHEMA)
+    results = Results(
+        experiment, snakemake.params.methods, records.read([snakemake.input.records]), published, coded, decoded
+    )
     make = kinds.find("table", experiment.table).function()
     table.write(make(results), dict(snakemake.output.items()), experiment.title)

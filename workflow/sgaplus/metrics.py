@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
+
+from sgaplus.ms_ssim import SMALLEST_SIDE
 
 PEAK = 255.0
 """Distortion is measured on the scale of 8-bit images, although images are in [0, 1] here."""
 
 NO_ERROR = 1e-10
 """Stands for a mean squared error of 0, so that PSNR stays finite (148 dB)."""
-
-SMALLEST_OF_MS_SSIM = 161
-"""The smallest side in pixels of a picture that has a MS-SSIM: its windows of 11 pixels fit at five scales."""
 
 
 def psnr(mse: Tensor) -> Tensor:
@@ -37,14 +34,9 @@ def psnr_of(original: np.ndarray, decoded: np.ndarray) -> float:
 def ms_ssim_of(original: np.ndarray, decoded: np.ndarray) -> float | None:
     """MS-SSIM between two pictures, uint8 (height, width, 3), up to 1 for equal ones: the mean of the colours'.
 
-    As CompressAI measures it. None where a side has fewer than :data:`SMALLEST_OF_MS_SSIM` pixels.
+    As CompressAI measures it. None where a side has fewer than :data:`SMALLEST_SIDE` pixels.
     """
-    if min(original.shape[:2]) < SMALLEST_OF_MS_SSIM:
+    if min(original.shape[:2]) < SMALLEST_SIDE:
         return None
     pair = (torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() for picture in (original, decoded))
     return ms_ssim(*pair, data_range=PEAK).item()
-
-
-def ms_ssim_decibels(value: float) -> float:
-    """MS-SSIM in dB, -10 log10(1 - MS-SSIM), up to 100 dB."""
-    return -10 * math.log10(max(1 - value, NO_ERROR))

@@ -1,7 +1,7 @@
-"""Records in Parquet: tidy rows, of refinements one per image and measured step, of classical codecs per setting.
+"""Records in Parquet: tidy rows, one per image and measured step, setting of a classical codec, or decoded bitstream.
 
-Tables and figures read records and nothing else. Every field is documented once, in :data:`FIELDS` and
-:data:`CODED`, and its description travels in the file's own schema.
+Tables and figures read records and nothing else. Every field is documented once, in :data:`FIELDS`,
+:data:`CODED` and :data:`DECODED`, and its description travels in the file's own schema.
 """
 
 from __future__ import annotations
@@ -80,11 +80,29 @@ CODED: dict[str, tuple[pa.DataType, str]] = {
 """Fields of the records of classical codecs."""
 
 
+DECODED: dict[str, tuple[pa.DataType, str]] = {
+    **{name: FIELDS[name] for name in ("dataset", "image", "width", "height", "model", "weights")},
+    "target_lmbda": (pa.float64(), "lambda that was refined toward; null where nothing was refined"),
+    "variant": (pa.string(), "the method with its swept parameters; null where nothing was refined"),
+    "seed": (pa.int64(), "seed of the refinement; null where nothing was refined"),
+    "step": (pa.int32(), "steps of the refinement; 0 for the base model"),
+    "bytes": (pa.int64(), "size of the bitstream"),
+    "bpp": (pa.float64(), "bits of the bitstream per pixel"),
+    "psnr": (pa.float64(), "dB, of the decoded 8-bit picture"),
+    "ms_ssim": CODED["ms_ssim"],
+    "decode_seconds": (pa.float64(), "wall time of decoding, on the processor"),
+    "threads": (pa.int32(), "threads that decoded"),
+    "hardware": CODED["hardware"],
+    "software": FIELDS["software"],
+}
+"""Fields of the records of decoded bitstreams."""
+
+
 def _schema(fields: Mapping[str, tuple[pa.DataType, str]]) -> pa.Schema:
     return pa.schema([pa.field(name, kind, metadata={"description": text}) for name, (kind, text) in fields.items()])
 
 
-SCHEMA, CODED_SCHEMA = _schema(FIELDS), _schema(CODED)
+SCHEMA, CODED_SCHEMA, DECODED_SCHEMA = _schema(FIELDS), _schema(CODED), _schema(DECODED)
 
 
 def write(rows: Iterable[Mapping[str, object]], path: str | Path, schema: pa.Schema = SCHEMA) -> None:

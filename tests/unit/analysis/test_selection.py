@@ -5,7 +5,7 @@ import pytest
 
 from sgaplus.analysis import selection
 from sgaplus.errors import RecordError
-from tests.synthetic import HEIGHT, WIDTH, refined
+from tests.synthetic import HEIGHT, WIDTH, decoded, refined
 
 
 def test_the_base_model_counts_each_image_once():
@@ -49,3 +49,28 @@ def test_a_bitstream_that_was_not_written_is_named():
         selection.with_rate(rows, "actual")
     with pytest.raises(RecordError, match="no bitstream was written"):
         selection.with_rate(rows.drop(columns="bytes"), "actual")
+
+
+def test_ms_ssim_stands_at_the_base_model_and_after_the_last_step():
+    records = refined(("sga", "ssl"), lmbdas=(0.001, 0.01), images=2, seeds=(0, 1))
+    found = selection.with_quality(records, decoded(records), "ms_ssim")
+    assert set(found["step"]) == {0, 2000}
+    assert len(found) == (records["step"].isin([0, 2000])).sum()
+    np.testing.assert_allclose(found["ms_ssim_decibels"], found["psnr"] / 2)
+    assert selection.with_quality(records, decoded(records), "psnr") is records
+
+
+def test_pictures_without_ms_ssim_or_bitstream_are_named():
+    records = refined(("ssl",), images=2)
+    known = decoded(records)
+    small = known.assign(ms_ssim=known["ms_ssim"].where(known["image"] != "image01"))
+    with pytest.raises(RecordError, match="image01: a side has fewer than 161 pixels"):
+        selection.with_quality(records, small, "ms_ssim")
+    for kept in (known["step"] > 0, known["image"] != "image01"):
+        with pytest.raises(RecordError, match="image01: no bitstream was written"):
+            selection.with_quality(records, known[kept], "ms_ssim")
+
+
+def test_ms_ssim_in_decibels_is_unknown_where_ms_ssim_is():
+    rows = selection.with_decibels(decoded(refined(("ssl",), images=1)).assign(ms_ssim=[0.9, None]))
+    assert rows["ms_ssim_decibels"].tolist() == pytest.approx([10, np.nan], nan_ok=True)

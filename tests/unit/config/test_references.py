@@ -263,6 +263,28 @@ def test_bits_of_real_files_are_compared_after_the_last_step():
     )
 
 
+def test_ms_ssim_needs_large_pictures_and_anchors_that_are_measured():
+    entry = CURVES | {"methods": ["ssl"], "quality": "ms_ssim", "anchors": ["jpeg"]}
+    validated(small(**{"experiments.curves": entry}))
+    cropped = small(**{"experiments.curves": entry, "datasets.photos.crop": [200, 160]})
+    assert refusal(cropped).startswith("experiments.curves.quality: ms_ssim needs pictures of 161 pixels a side, and")
+    kodak = {"datasets.kodak": {"path": "kodak"}, "experiments.curves.dataset": "kodak"}
+    published = small(**{"experiments.curves": entry | {"anchors": ["VTM (CompressAI)"]}, **kodak})
+    assert refusal(published).startswith(
+        "experiments.curves.anchors: VTM (CompressAI) is published with its PSNR alone."
+    )
+
+
+def test_ms_ssim_needs_bitstreams():
+    entry = CURVES | {"quality": "ms_ssim", "steps": [20, 40]}
+    message = refusal(small(**{"experiments.curves": entry}))
+    assert message.startswith("experiments.curves.quality: ms_ssim needs bitstreams, which are written after the last")
+    assert message.endswith("or write `quality: psnr`.")
+    claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base"], "steps": 20}
+    config = small(**{"experiments.curves": entry | {"steps": [40]}}, claims={"c": claim})
+    assert refusal(config).startswith("claims.c.steps: experiments.curves.quality is ms_ssim, and bitstreams are")
+
+
 SWEPT = {"tau_max": [0.5, 1.0]}
 
 

@@ -86,6 +86,16 @@ def test_an_experiment_without_anchors_measures_no_codec(found):
     assert found.coded(*CONFIG["experiments"]) == []
 
 
+def test_bitstreams_are_decoded_only_where_an_experiment_has_another_quality():
+    similar = CONFIG["experiments"]["curves"] | {"figure": "rate_distortion", "quality": "ms_ssim", "methods": ["ssl"]}
+    found = files(experiments=CONFIG["experiments"] | {"similar": similar})
+    assert found.decoded("curves") == []
+    jobs = [f"photos/low/part1_chunk{chunk}" for chunk in (0, 1, 2)]
+    assert found.decoded("similar") == [f"results/test/decoded/{job}.parquet" for job in jobs]
+    assert [one.method for one in found.to_decode("photos", "low", "1")] == ["ssl"]
+    assert found.to_decode("photos", "low", "0") == []
+
+
 def test_experiments_by_what_shows_them(found):
     assert found.with_figure == ["explained", "curves", "pictures"]
     assert found.with_pictures == ["pictures"]

@@ -14,6 +14,7 @@ import pandas as pd
 from sgaplus.analysis import rd_curves
 from sgaplus.analysis.published import Published
 from sgaplus.analysis.rd_curves import PSNR, RATE
+from sgaplus.analysis.selection import with_decibels
 from sgaplus.codec.classical_codecs import CODECS
 
 
@@ -28,7 +29,11 @@ def classical(names: Sequence[str]) -> list[str]:
 
 
 def curves(
-    names: Sequence[str] | None, dataset: str | None, published: Published, coded: pd.DataFrame
+    names: Sequence[str] | None,
+    dataset: str | None,
+    published: Published,
+    coded: pd.DataFrame,
+    quality: str = "psnr",
 ) -> dict[str, np.ndarray]:
     """The curves of anchors by their names in print.
 
@@ -37,15 +42,18 @@ def curves(
         dataset: The data set.
         published: Published numbers.
         coded: Records of classical codecs, with the columns of ``records.CODED``.
+        quality: A key of ``rd_curves.QUALITIES``; published curves are of PSNR alone.
 
     Raises:
         KeyError: there is no such curve for the data set.
     """
-    known = published.curves(dataset)
+    known = published.curves(dataset) if quality == "psnr" else {}
     if names is None:
         return known
+    column, _ = rd_curves.QUALITIES[quality]
+    coded = coded if quality == "psnr" else with_decibels(coded)
     measured = {name: _rows(coded, dataset, name) for name in classical(names)}
-    return {label(name): classical_curve(measured[name]) if name in measured else known[name] for name in names}
+    return {label(name): classical_curve(measured[name], column) if name in measured else known[name] for name in names}
 
 
 def _rows(coded: pd.DataFrame, dataset: str | None, codec: str) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sgaplus import metrics
 from sgaplus.analysis import anchors, rd_curves
 from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import RATE
+from sgaplus.analysis.selection import with_decibels
 
 
 class Beside(NamedTuple):
@@ -37,12 +37,6 @@ class Beside(NamedTuple):
 
 OURS = "ours"
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
-
-
-def with_decibels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with ``ms_ssim_decibels``, as curves are interpolated in."""
-    known = rows["ms_ssim"].astype(float)
-    return rows.assign(ms_ssim_decibels=known.map(metrics.ms_ssim_decibels, na_action="ignore"))
 
 
 def compare(ours: pd.DataFrame, coded: pd.DataFrame) -> list[list[Beside]]:

@@ -20,9 +20,16 @@ RATE, PSNR = 0, 1
 POINT = ("model_lmbda", "model", "target_lmbda")
 
 
-def points(rows: pd.DataFrame, by: Sequence[str] = POINT) -> pd.DataFrame:
-    """Mean rate and PSNR over images and seeds of each operating point, by lambda of the model and of the target."""
-    return rows.groupby([*by, "image"])[["bpp", "psnr"]].mean().groupby(list(by)).mean()
+QUALITIES = {"psnr": ("psnr", "PSNR"), "ms_ssim": ("ms_ssim_decibels", "MS-SSIM")}
+"""Column and name of each quality, in dB."""
+
+
+def points(rows: pd.DataFrame, by: Sequence[str] = POINT, quality: str = "psnr") -> pd.DataFrame:
+    """Mean rate and quality over images and seeds of each operating point, by lambda of the model and of the target.
+
+    ``quality`` is the column with it.
+    """
+    return rows.groupby([*by, "image"])[["bpp", quality]].mean().groupby(list(by)).mean()
 
 
 def curve(rows: pd.DataFrame, by: Sequence[str] = POINT, quality: str = "psnr") -> np.ndarray:
@@ -37,14 +44,16 @@ def curve(rows: pd.DataFrame, by: Sequence[str] = POINT, quality: str = "psnr") 
     return values.reshape(len(values), 2, -1).swapaxes(1, 2)
 
 
-def base_curve(records: pd.DataFrame, bitrate: str = "estimated") -> np.ndarray:
+def base_curve(records: pd.DataFrame, bitrate: str = "estimated", quality: str = "psnr") -> np.ndarray:
     """The base models' own curve, a point per model; the target makes no difference to it."""
-    return curve(with_rate(base_model(records), bitrate), POINT[:2])
+    return curve(with_rate(base_model(records), bitrate), POINT[:2], quality)
 
 
-def curve_after(records: pd.DataFrame, method: str, step: int, bitrate: str = "estimated") -> np.ndarray:
+def curve_after(
+    records: pd.DataFrame, method: str, step: int, bitrate: str = "estimated", quality: str = "psnr"
+) -> np.ndarray:
     """The curve of a method after some steps, with a point per model and target, (points, images, 2)."""
-    return curve(with_rate(at_step(records[records["method"] == method], step), bitrate))
+    return curve(with_rate(at_step(records[records["method"] == method], step), bitrate), POINT, quality)
 
 
 def bd_rate(anchor: np.ndarray, test: np.ndarray) -> float:

@@ -12,6 +12,8 @@ import pandas as pd
 from sgaplus.analysis import anchors
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.published import Published
+from sgaplus.analysis.rd_curves import QUALITIES
+from sgaplus.analysis.selection import with_quality
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Results:
         records: Rows of its refinements, with the columns of ``records.FIELDS``; empty where nothing is refined.
         published: Published numbers to stand beside its own.
         coded: Rows of classical codecs, with the columns of ``records.CODED``; empty where none is asked for.
+        decoded: Rows of decoded bitstreams, with the columns of ``records.DECODED``; empty where none is asked for.
     """
 
     experiment: Experiment
@@ -31,6 +34,7 @@ class Results:
     records: pd.DataFrame
     published: Published = field(default_factory=Published.none)
     coded: pd.DataFrame = field(default_factory=pd.DataFrame)
+    decoded: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -48,4 +52,15 @@ class Results:
     @property
     def anchors(self) -> dict[str, np.ndarray]:
         """The curves that the experiment is compared with, by their names in print: see ``anchors.curves``."""
-        return anchors.curves(self.experiment.anchors, self.experiment.dataset, self.published, self.coded)
+        experiment = self.experiment
+        return anchors.curves(experiment.anchors, experiment.dataset, self.published, self.coded, experiment.quality)
+
+    @property
+    def of_quality(self) -> pd.DataFrame:
+        """The records that have the experiment's quality, with its column: see ``selection.with_quality``."""
+        return with_quality(self.records, self.decoded, self.experiment.quality)
+
+    @property
+    def quality(self) -> tuple[str, str]:
+        """The column with the experiment's quality, in dB, and its name in print."""
+        return QUALITIES[self.experiment.quality]

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from sgaplus import __version__
 from sgaplus.analysis import anchors, equal_rate
 from sgaplus.analysis.equal_rate import OURS, Beside
+from sgaplus.analysis.selection import with_decibels
 from sgaplus.artifacts.figures import style
 from sgaplus.cli.work import Work
 from sgaplus.codec.classical_codecs import CODECS
@@ -163,7 +164,7 @@ def _plot(curves: Mapping[str, pd.DataFrame]) -> Figure:
     figure, axes = style.panels_of(len(panels), columns=len(panels), height=3.0)
     for axis, (quality, label) in zip(axes, panels.items(), strict=True):
         for name, rows in curves.items():
-            means = equal_rate.with_decibels(rows).groupby(["variant", "setting"], sort=False)[["bpp", quality]].mean()
+            means = with_decibels(rows).groupby(["variant", "setting"], sort=False)[["bpp", quality]].mean()
             ours: style.Style = (
                 {"color": "black", "marker": "*", "linestyle": "--", "zorder": 3} if name == OURS else {"marker": "."}
             )

@@ -75,6 +75,10 @@ class Layout:
         """The records (``parquet``) or bitstreams (``zip``) of a refinement job, named as :data:`REFINEMENT_JOB`."""
         return f"{self.folder}/refinements/{job}.{suffix}"
 
+    def decoded(self, job: str) -> str:
+        """The records of a refinement job's decoded bitstreams, named as :data:`REFINEMENT_JOB`."""
+        return f"{self.folder}/decoded/{job}.parquet"
+
     def coded(self, job: str) -> str:
         """The records of a classical codec on a chunk of images, named as :data:`CODEC_JOB`."""
         return f"{self.folder}/codecs/{job}.parquet"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from sgaplus import ms_ssim
 from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.artifacts import kinds
 from sgaplus.codec.classical_codecs import CODECS
@@ -43,7 +44,7 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
             method["parameters"] = method["parameters"] | method["searched"]
     plan.refinements(checked)  # raises where a sweep or a step count does not fit
     for name in checked["experiments"]:
-        _check_bitrate(checked, name)
+        _check_bitstreams(checked, name)
     return checked
 
 
@@ -192,6 +193,12 @@ def _check_experiment(config: Mapping[str, Any], name: str) -> None:
     for kind in shown:
         for key, demand, number in kind.misfits(experiment):
             raise ConfigError(f"{where}.{key}: {kind.name} needs {demand}, and has {number}.")
+    crop = config["datasets"].get(experiment.dataset, {}).get("crop", [])
+    if experiment.quality != "psnr" and crop and min(crop) < ms_ssim.SMALLEST_SIDE:
+        raise ConfigError(
+            f"{where}.quality: {experiment.quality} needs pictures of {ms_ssim.SMALLEST_SIDE} pixels a side, and "
+            f"datasets.{experiment.dataset}.crop is {crop}. Name another data set, or leave it out."
+        )
     for anchor in experiment.anchors or ():
         _check_anchor(anchor, experiment, f"{where}.anchors")
     for key, methods in (("against", [experiment.against]), ("differences", experiment.differences)):
@@ -202,6 +209,8 @@ def _check_experiment(config: Mapping[str, Any], name: str) -> None:
 def _check_anchor(name: str, experiment: Experiment, where: str) -> None:
     """An anchor is a classical codec, or published for the experiment's data set."""
     published = [codec for dataset, codec in published_points() if dataset == experiment.dataset]
+    if name in published and experiment.quality != "psnr":
+        raise ConfigError(f"{where}: {name} is published with its PSNR alone. Leave it out, or quality.")
     if name not in CODECS and name not in published:
         raise ConfigError(
             f"{where}: {name!r} is no classical codec, and none of the codecs that config/published_rd.csv has for a "
@@ -221,17 +230,19 @@ def _check_keys(entry: Mapping[str, Any], needed: Iterable[str], taken: set[str]
             raise ConfigError(f"{where}: {key} means nothing to {title}; leave it out.")
 
 
-def _check_bitrate(config: Mapping[str, Any], name: str) -> None:
-    """Real bitstreams are there for every step count at which an experiment shows their rate."""
+def _check_bitstreams(config: Mapping[str, Any], name: str) -> None:
+    """Real bitstreams are there for every step count at which an experiment shows their rate or what they decode to."""
     experiment = Experiment.of(config["experiments"][name])
-    if experiment.bitrate == "actual":
+    for key, value, instead in (("bitrate", "actual", "estimated"), ("quality", "ms_ssim", "psnr")):
+        if getattr(experiment, key) != value:
+            continue
         for refinement in plan.refinements(config, name).values():
             counts = {experiment.last_step} if plan.at_last_step(experiment) else set(experiment.steps)
             for count in sorted(counts & refinement.record - {refinement.steps}):
                 raise ConfigError(
-                    f"experiments.{name}.bitrate: actual needs bitstreams, which are written after the last step of a "
+                    f"experiments.{name}.{key}: {value} needs bitstreams, which are written after the last step of a "
                     f"refinement. {refinement.variant} ends after {refinement.steps} steps, and {count} is asked for. "
-                    "Ask for the last one, or write `bitrate: estimated`."
+                    f"Ask for the last one, or write `{key}: {instead}`."
                 )
 
 
@@ -345,10 +356,12 @@ def _check_step(config: Mapping[str, Any], claim: Claim, experiment: Experiment,
             f"{where}.steps: {step} is not measured. Name one of {', '.join(map(str, sorted(experiment.steps)))}, or a "
             f"multiple of {' or '.join(map(str, every))} below the last."
         )
-    if kinds.find("check", claim.check).base and experiment.bitrate == "actual" and step < experiment.last_step:
-        raise ConfigError(
-            f"{where}.steps: experiments.{claim.experiment}.bitrate is actual, and bitstreams are written after its "
-            "last step. Leave steps out."
-        )
+    of_bitstreams = {"bitrate": experiment.bitrate == "actual", "quality": experiment.quality != "psnr"}
+    for key in (key for key, needed in of_bitstreams.items() if needed):
+        if kinds.find("check", claim.check).base and step < experiment.last_step:
+            raise ConfigError(
+                f"{where}.steps: experiments.{claim.experiment}.{key} is {getattr(experiment, key)}, and bitstreams "
+                "are written after its last step. Leave steps out."
+            )
     if "steps" in kinds.find("check", claim.check).needs and step == experiment.last_step:
         raise ConfigError(f"{where}.steps: {claim.check} compares {step} steps with the last, which they are.")

@@ -74,6 +74,18 @@ class RunFiles:
         """The bitstreams of the jobs that do an experiment's refinements."""
         return self._of_jobs(experiment, "zip")
 
+    def decoded(self, experiment: str) -> list[str]:
+        """The records of an experiment's decoded bitstreams, where its quality is measured on them alone."""
+        return [self.layout.decoded(job) for job in self._jobs(experiment)] if self._decodes(experiment) else []
+
+    def to_decode(self, dataset: str, model: str, part: str) -> list[Refinement]:
+        """The refinements of a job whose bitstreams some experiment needs decoded."""
+        wanted = {key for name in self.selected if self._decodes(name) for key in self.selected[name]}
+        return [one for one in self.refinements_of(dataset, model, part) if one.key in wanted]
+
+    def _decodes(self, experiment: str) -> bool:
+        return self.config["experiments"][experiment].get("quality", "psnr") != "psnr"
+
     def coded(self, *experiments: str) -> list[str]:
         """The record files of the classical codecs that experiments are compared with."""
         entries = [self.config["experiments"][name] for name in experiments]
@@ -89,9 +101,13 @@ class RunFiles:
         ]
 
     def _of_jobs(self, experiment: str | None, suffix: str) -> list[str]:
+        return [self.layout.refined(job, suffix) for job in self._jobs(experiment)]
+
+    def _jobs(self, experiment: str | None) -> list[str]:
+        """The jobs that do an experiment's refinements, named as :data:`REFINEMENT_JOB`; without one, all."""
         selected = self.refinements.keys() if experiment is None else set(self.selected[experiment])
         return [
-            self.layout.refined(REFINEMENT_JOB.format(dataset=dataset, model=model, part=part, chunk=chunk), suffix)
+            REFINEMENT_JOB.format(dataset=dataset, model=model, part=part, chunk=chunk)
             for (dataset, model, part), keys in self.parts.items()
             if not selected.isdisjoint(keys)
             for chunk in range(self.chunks(dataset))

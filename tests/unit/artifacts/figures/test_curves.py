@@ -9,7 +9,7 @@ from sgaplus.analysis.rd_curves import base_curve, bits_saved, curve_after, kept
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.figures import curves
 from sgaplus.errors import RecordError
-from tests.synthetic import LMBDAS, PUBLISHED, coded, refined, results
+from tests.synthetic import LMBDAS, PUBLISHED, coded, decoded, refined, results
 
 from .reading import ENTRY, assert_legible, lines
 
@@ -72,6 +72,20 @@ def test_only_the_chosen_anchors_are_drawn_and_classical_codecs_among_them():
     assert drawn["JPEG"].get_color() != drawn["AVIF"].get_color()
     assert drawn["AVIF"].get_zorder() < drawn["SSL"].get_zorder()
     assert_legible(figure)
+
+
+def test_ms_ssim_can_be_drawn_in_the_place_of_psnr():
+    rows = refined(lmbdas=LMBDAS)
+    entry = {**ENTRY, "methods": ["ssl"], "dataset": "kodak", "anchors": ["jpeg"], "quality": "ms_ssim"}
+    made = results(rows, entry, coded=coded({"jpeg": 1.5}, "kodak"), decoded=decoded(rows))
+    (axis,) = curves.rate_distortion(made).axes
+    assert axis.get_ylabel() == "MS-SSIM (dB)"
+    drawn = lines(axis)
+    by_psnr = {"Base model": base_curve(rows), "JPEG": base_curve(rows)}
+    for name, curve in by_psnr.items():
+        np.testing.assert_allclose(drawn[name].get_ydata(), curve.mean(axis=1)[:, 1] / 2)
+    own = points(at_step(rows[rows["method"] == "ssl"], 2000))
+    np.testing.assert_allclose(drawn["SSL"].get_ydata(), own["psnr"] / 2)
 
 
 def test_error_bars_are_those_of_the_change_from_the_base_model():

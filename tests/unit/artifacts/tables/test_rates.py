@@ -8,7 +8,7 @@ import pytest
 
 from sgaplus.artifacts.tables import rates
 from sgaplus.errors import RecordError
-from tests.synthetic import LMBDAS, coded, refined, results
+from tests.synthetic import LMBDAS, coded, decoded, refined, results
 
 ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
 TAU_MAX = {"tau_max": [0.5, 1.0]}
@@ -82,6 +82,20 @@ def test_bd_against_anchors_has_intervals_where_they_are_measured():
     assert np.isfinite(table.values.loc[("SSL", "2000"), vtm])
     assert table.low.loc[("SSL", "2000"), vtm] < table.values.loc[("SSL", "2000"), vtm]  # over our images
     assert not any("Yang" in str(name) for name in (*table.values, *table.values.index))
+
+
+def test_bd_by_ms_ssim_is_of_what_was_decoded():
+    records = scaled(("sga", "ssl"), (0.9, 0.81), dataset="demo", images=3)
+    entry = {**ENTRY, "dataset": "demo", "methods": ["sga", "ssl"], "against": "sga"}
+    entry |= {"anchors": ["avif"], "quality": "ms_ssim"}
+    table = rates.bd(results(records, entry, coded=coded({"avif": 1.2}, images=3), decoded=decoded(records)))
+    row = table.values.loc["SSL", "2000"]
+    assert row["BD-rate vs Base model (%)"] == pytest.approx(-19)
+    assert row["BD-rate vs AVIF (%)"] == pytest.approx(100 * (0.81 / 1.2 - 1))
+    assert row["BD-MS-SSIM vs SGA (dB)"] > 0
+    assert "MS-SSIM in dB" in table.notes[0]
+    by_psnr = rates.bd(results(records, {**entry, "anchors": None, "quality": "psnr"}))
+    assert row["BD-MS-SSIM vs SGA (dB)"] == pytest.approx(by_psnr.values.loc["SSL", "2000"]["BD-PSNR vs SGA (dB)"] / 2)
 
 
 def test_cover_has_the_gain_at_the_rate_of_each_base_model():

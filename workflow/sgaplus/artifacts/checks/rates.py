@@ -142,22 +142,24 @@ def better_at_its_rate(results: Results, claim: Claim) -> list[Comparison]:
 def _bd(results: Results, claim: Claim, other: str) -> Estimate:
     """The BD-rate of the claim's method against another, an anchor, or the base model for ``base``.
 
-    Rates are those of the experiment's ``bitrate``.
+    Rates are those of the experiment's ``bitrate``, qualities those of its ``quality``.
     """
-    step, bitrate = claim.step(results.experiment), results.experiment.bitrate
+    records, step, bitrate = results.of_quality, claim.step(results.experiment), results.experiment.bitrate
+    column, _ = results.quality
     if other == "base":
-        anchor = rd_curves.base_curve(results.records, bitrate)
+        anchor = rd_curves.base_curve(records, bitrate, column)
     elif other in (results.experiment.anchors or ()):
         anchor = results.anchors[anchors.label(other)]
     else:
-        anchor = rd_curves.curve_after(results.records, other, step, bitrate)
-    test = rd_curves.curve_after(results.records, claim.method, step, bitrate)
+        anchor = rd_curves.curve_after(records, other, step, bitrate, column)
+    test = rd_curves.curve_after(records, claim.method, step, bitrate, column)
     return rd_curves.estimate(rd_curves.bd_rate, anchor, test)
 
 
 def _bd_name(results: Results, method: str, other: str) -> str:
     known = {"base": "the base model", **results.labels}
-    return f"BD-rate of {results.labels[method]} against {known.get(other) or anchors.label(other)}"
+    by = "" if results.experiment.quality == "psnr" else f" by {results.quality[1]}"
+    return f"BD-rate{by} of {results.labels[method]} against {known.get(other) or anchors.label(other)}"
 
 
 def _toward_targets(results: Results) -> dict[str, np.ndarray]:

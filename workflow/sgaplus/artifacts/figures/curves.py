@@ -55,15 +55,17 @@ OWN: Style = {"markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 
 """The point of a model that is refined toward the lambda that it was trained with."""
 
 
-@figure(takes=("anchors", "bitrate"), intervals="Bars", paper="Figures 3, 7, 8")
+@figure(takes=("anchors", "bitrate", "quality"), intervals="Bars", paper="Figures 3, 7, 8")
 def rate_distortion(results: Results) -> Figure:
-    """PSNR against rate, and of two models or more the bits saved at equal PSNR, a panel of each per step count.
+    """PSNR, or another quality, against rate, and of two models or more the bits saved; panels per step count.
 
     A method has a point per model and target. The curves of ``anchors``, or all that is published for
     a data set of the same name, lie behind ours; the axes keep to our range. Bits are saved against the
     base models' curve, image by image, which shows differences that are small beside the range of PSNR.
     """
-    counts, base = sorted(results.experiment.steps), base_curve(results.records, results.experiment.bitrate)
+    column, name = results.quality
+    counts = sorted(results.experiment.steps)
+    base = base_curve(results.of_quality, results.experiment.bitrate, column)
     compared = len(base) > 1
     figure, upper, lower = _panels(len(counts), compared)
     letters, seen = iter(ascii_lowercase), []
@@ -74,9 +76,9 @@ def rate_distortion(results: Results) -> Figure:
         _difference(axis, results, base, steps)
         panel_title(axis, next(letters), f"{steps} steps, difference from the base model")
     _keep_to(upper, np.concatenate(seen))
-    upper[0].set_ylabel("PSNR (dB)")
+    upper[0].set_ylabel(f"{name} (dB)")
     if compared:
-        lower[0].set_ylabel("Bits saved at equal PSNR (%)")
+        lower[0].set_ylabel(f"Bits saved at equal {name} (%)")
     heading(figure, results)
     legend_below(figure, upper[0])
     return figure
@@ -99,28 +101,29 @@ def _panels(count: int, compared: bool) -> tuple[Figure, list[Axes], list[Axes]]
 
 def _of_steps(results: Results, steps: int) -> list[str]:
     """The methods that have results after so many steps."""
-    return [method for method, count in measured(results.records, results.experiment) if count == steps]
+    return [method for method, count in measured(results.of_quality, results.experiment) if count == steps]
 
 
 def _quality(axis: Axes, results: Results, base: np.ndarray, steps: int) -> np.ndarray:
-    """PSNR of the base models and of each method over the rate; returns their points."""
-    records, bitrate = results.records, results.experiment.bitrate
+    """Quality of the base models and of each method over the rate; returns their points."""
+    records, bitrate, (column, _) = results.of_quality, results.experiment.bitrate, results.quality
     seen = [_line(axis, base, BASE, linestyle="--", zorder=4, **STAR)]
     for method in _of_steps(results, steps):
         rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
-        seen.append(_line(axis, points(rows).to_numpy(), results.methods[method]))
-        _bars(axis, rows, with_rate(base_model(records), bitrate), results.methods[method]["color"])
+        seen.append(_line(axis, points(rows, quality=column).to_numpy(), results.methods[method]))
+        _bars(axis, rows, with_rate(base_model(records), bitrate), column, results.methods[method]["color"])
     _anchors(axis, results.anchors)
     axis.set_xlabel(rate_label(bitrate))
     return np.concatenate(seen)
 
 
 def _difference(axis: Axes, results: Results, base: np.ndarray, steps: int) -> None:
-    """Bits that each method saves at equal PSNR over its rate; side by side by a little, or bars would hide bars."""
+    """Bits that each method saves at equal quality over its rate; side by side by a little, or bars would hide bars."""
     bitrate, methods = results.experiment.bitrate, _of_steps(results, steps)
     axis.axhline(0, color="black", linestyle="--", linewidth=0.8)
     for place, method in enumerate(methods):
-        style, test = results.methods[method], curve_after(results.records, method, steps, bitrate)
+        style = results.methods[method]
+        test = curve_after(results.of_quality, method, steps, bitrate, results.quality[0])
         bpp = test[..., RATE].mean(axis=1)
         order = bpp.argsort()
         value, low, high = (part[order] for part in estimates(bits_saved, base, test))
@@ -139,12 +142,12 @@ def _line(axis: Axes, curve: np.ndarray, style: Style, zorder: int = 3, **more: 
     return curve
 
 
-def _bars(axis: Axes, rows: pd.DataFrame, base: pd.DataFrame, color: str) -> None:
-    """Thin error bars in rate and PSNR at each operating point."""
-    change = changes(rows, base, ["bpp", "psnr"])
+def _bars(axis: Axes, rows: pd.DataFrame, base: pd.DataFrame, quality: str, color: str) -> None:
+    """Thin error bars in rate and quality at each operating point."""
+    change = changes(rows, base, ["bpp", quality])
     for key, own in rows.groupby(list(POINT)):
-        moved = change.set_index(list(POINT)).loc[[key]].groupby("image")[["bpp", "psnr"]].mean().to_numpy()
-        x, y = own.groupby("image")[["bpp", "psnr"]].mean().mean()
+        moved = change.set_index(list(POINT)).loc[[key]].groupby("image")[["bpp", quality]].mean().to_numpy()
+        x, y = own.groupby("image")[["bpp", quality]].mean().mean()
         (down, left), (up, right) = ((end - moved.mean(axis=0))[::-1] for end in interval(moved))
         bars: Style = {"xerr": [[-left], [right]], "yerr": [[-down], [up]]}
         axis.errorbar(x, y, **bars, color=color, fmt="none", zorder=2, elinewidth=0.7)

@@ -17,26 +17,28 @@ from sgaplus.artifacts.results import Results
 from sgaplus.artifacts.table import BASE, Table, best, estimated, minus, titled
 
 
-@table(needs=("against",), takes=("anchors", "bitrate"), fewest_models=2)
+@table(needs=("against",), takes=("anchors", "bitrate", "quality"), fewest_models=2)
 def bd(results: Results) -> Table:
     """BD-rate and BD-PSNR by method and step count.
 
     By PCHIP, in % and dB, against the base model and the method ``against``, and BD-rate against each of
     ``anchors``: without that key, for a data set on which it is published, against the base model of Yang
-    et al. 2020. There is a row of their own SGA where both are known. The rate is ``bitrate``'s. Below 0 %
+    et al. 2020. There is a row of their own SGA where both are known. The rate is ``bitrate``'s, the
+    quality ``quality``'s, in the place of the PSNR. Below 0 %
     and above 0 dB is better.
     """
     experiment, against = results.experiment, str(results.experiment.against)
     known = results.anchors
     theirs = known if experiment.anchors else {name: known[name] for name in [published.BASE] if name in known}
-    base = base_curve(results.records, experiment.bitrate)
+    records, (column, quality) = results.of_quality, results.quality
+    base = base_curve(records, experiment.bitrate, column)
     rows: dict[tuple[str, str], dict[str, Estimate]] = {}
     if theirs:
-        rows[BASE, ""] = _bd({}, theirs, base)
-    have = measured(results.records, experiment)
+        rows[BASE, ""] = _bd({}, theirs, base, quality)
+    have = measured(records, experiment)
     for steps in sorted(experiment.steps):
         tests = {
-            method: curve_after(results.records, method, steps, experiment.bitrate)
+            method: curve_after(records, method, steps, experiment.bitrate, column)
             for method, count in have
             if count == steps
         }
@@ -44,15 +46,18 @@ def bd(results: Results) -> Table:
             ours = {BASE: base}
             if method != against:
                 ours[results.labels[against]] = tests[against]
-            rows[method, str(steps)] = _bd(ours, theirs, test)
+            rows[method, str(steps)] = _bd(ours, theirs, test, quality)
     table = estimated(rows, base.shape[1])
     if published.SGA in known and published.BASE in known:
-        gains = _bd({BASE: known[published.BASE]}, {}, known[published.SGA])
+        gains = _bd({BASE: known[published.BASE]}, {}, known[published.SGA], quality)
         table = _with_row(table, (published.SGA, ""), {name: value.value for name, value in gains.items()})
     cells = table.values.loc[[row for row in rows if row[0] != BASE]]
     each = [best(cells[[name]], "BD-rate" in name, table.decimals[name], within=1) for name in map(str, cells)]
     bold = pd.concat(each, axis=1)
-    notes = (f"Bits are {experiment.bitrate}. By PCHIP, over the range that both curves have.", *_theirs(known))
+    said = f"Bits are {experiment.bitrate}. By PCHIP, over the range that both curves have."
+    if column != "psnr":
+        said += f" Quality is {quality} in dB, the mean of the images', of what the bitstreams decode to."
+    notes = (said, *_theirs(known))
     return titled(replace(table, bold=bold, notes=notes), results.labels, "Method", "Steps")
 
 
@@ -89,13 +94,15 @@ def cover(results: Results) -> Table:
     return Table(values, low, high, base.shape[1], decimals=decimals, names=results.models, notes=(note,))
 
 
-def _bd(ours: Mapping[str, np.ndarray], anchors: Mapping[str, np.ndarray], test: np.ndarray) -> dict[str, Estimate]:
+def _bd(
+    ours: Mapping[str, np.ndarray], anchors: Mapping[str, np.ndarray], test: np.ndarray, quality: str
+) -> dict[str, Estimate]:
     """BD-rate of a curve against each of ours and of the anchors, and BD-PSNR against ours, by column."""
     found = {}
     for name, anchor in {**ours, **anchors}.items():
         found[f"BD-rate vs {name} (%)"] = estimate(bd_rate, anchor, test)
         if name in ours:
-            found[f"BD-PSNR vs {name} (dB)"] = estimate(bd_psnr, anchor, test)
+            found[f"BD-{quality} vs {name} (dB)"] = estimate(bd_psnr, anchor, test)
     return found
 
 
