@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from compressai.utils.eval_model.__main__ import compute_metrics
+from compressai.utils.eval_model.__main__ import compute_metrics, inference
 from PIL import Image
 from torchvision.transforms.functional import to_tensor
 
@@ -58,6 +58,17 @@ def test_quality_is_that_of_compressais_evaluation_of_the_same_pictures(codec, i
     theirs = compute_metrics(*(to_tensor(picture.copy())[None] for picture in (original, unrefined(codec, original))))
     assert base["psnr"] == pytest.approx(theirs["psnr-rgb"], abs=1e-5)
     assert base["ms_ssim"] == pytest.approx(theirs["ms-ssim-rgb"], abs=1e-7)
+
+
+def test_a_model_is_as_good_as_in_compressais_evaluation(trained, codec, photograph, tmp_path):
+    """To the digits that are printed; our file has a header, and coding of our own, where CompressAI counts strings."""
+    Image.fromarray(photograph(192, 256).pixels).save(tmp_path / "a.png")
+    (image,) = Folder(str(tmp_path)).index()
+    (base,) = measure(codec, [image], [], [])
+    theirs = inference(trained, to_tensor(image.read().copy()))
+    assert base["psnr"] == pytest.approx(theirs["psnr-rgb"], abs=0.005)
+    assert base["ms_ssim"] == pytest.approx(theirs["ms-ssim-rgb"], abs=5e-5)
+    assert 8 * 60 / (192 * 256) > base["bpp"] - theirs["bpp"] > -0.02 * theirs["bpp"]
 
 
 def test_a_refinement_without_a_bitstream_has_no_row(codec, images, tmp_path):
