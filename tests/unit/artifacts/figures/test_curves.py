@@ -78,8 +78,9 @@ def test_ms_ssim_can_be_drawn_in_the_place_of_psnr():
     rows = refined(lmbdas=LMBDAS)
     entry = {**ENTRY, "methods": ["ssl"], "dataset": "kodak", "anchors": ["jpeg"], "quality": "ms_ssim"}
     made = results(rows, entry, coded=coded({"jpeg": 1.5}, "kodak"), decoded=decoded(rows))
-    (axis,) = curves.rate_distortion(made).axes
+    axis, saved = curves.rate_distortion(made).axes
     assert axis.get_ylabel() == "MS-SSIM (dB)"
+    assert saved.get_ylabel() == "Bits saved at equal MS-SSIM (%)"
     drawn = lines(axis)
     by_psnr = {"Base model": base_curve(rows), "JPEG": base_curve(rows)}
     for name, curve in by_psnr.items():
