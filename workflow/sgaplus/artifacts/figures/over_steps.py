@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -140,7 +141,8 @@ def _over_steps(
     axis.plot(mean, **style, markevery=_stations(len(mean)), markersize=3.5)
     if not band:
         return mean.to_numpy()
-    axis.fill_between(mean.index, low, high, edgecolor=style["color"], **EDGES)
+    edges = [np.column_stack([mean.index, end]) for end in (low, high)]
+    axis.add_collection(LineCollection(edges, color=style["color"], **EDGES))
     return np.concatenate([mean.to_numpy(), low, high])
 
 

@@ -26,7 +26,7 @@ COLUMN = 3.4
 """Width of a panel in inches, about a column of a paper."""
 
 BAND: Style = {"alpha": 0.15, "linewidth": 0}
-EDGES: Style = {"facecolor": "none", "linewidth": 0.5, "alpha": 0.7}
+EDGES: Style = {"linewidth": 0.5, "alpha": 0.7}
 BAR: Style = {"elinewidth": 0.9, "capsize": 2, "capthick": 0.9}
 """Bands, bands that would hide one another, and error bars."""
 
