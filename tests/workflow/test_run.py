@@ -197,7 +197,7 @@ def test_the_report_opens_with_the_claims_and_holds_figures_tables_and_captions(
     for text in ("Figure 2: refinement over steps", "Table 1: true R-D loss by highest temperature", "SSL"):
         assert text in report
     assert PAPER["claims"]["third_class"]["text"] in report
-    assert report.count("Only a test.") >= 2
+    assert "Only a test." in report
 
 
 def test_gpu_jobs_run_one_at_a_time_and_auto_says_that_it_falls_back(finished, snakemake):

@@ -26,7 +26,7 @@ with logged(snakemake.log[0]):
     judged = [claims.judge(results[claim.experiment], claim) for claim in entries]
     files = dict(snakemake.output.items())
     with replacing(files.pop("html")) as temporary:
-        temporary.write_text(claims_page.page(judged, artifacts, notice))
+        temporary.write_text(claims_page.page(judged, artifacts))
     titles = {name: entry["title"] for name, entry in experiments.items()}
     with replacing(files.pop("md")) as temporary:
         temporary.write_text(claims_page.markdown(judged, titles, notice))

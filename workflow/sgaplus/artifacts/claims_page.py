@@ -25,7 +25,7 @@ PAGE = """<style>
   .verdict {{ display: inline-block; padding: 0 0.6em; border-radius: 0.8em; color: white; font-weight: bold; }}
 </style>
 <div class="claims">
-{notice}<p>{summary}</p>
+<p>{summary}</p>
 <p>{rule} {conditions}</p>
 {claims}
 </div>
@@ -86,17 +86,15 @@ def _markdown(one: Judged, title: str) -> str:
     return "\n\n".join([*lines, "\n".join(f"- {number}" for number in one.numbers or [one.evidence])])
 
 
-def page(judged: Sequence[Judged], artifacts: Mapping[str, str], notice: str = "") -> str:
+def page(judged: Sequence[Judged], artifacts: Mapping[str, str]) -> str:
     """The claims as a part of the report's first page, in HTML.
 
     Args:
         judged: The claims.
         artifacts: For each experiment that is shown its figure (PNG) or, if it has none, its table (HTML).
-        notice: What stands first; may be empty.
     """
     claims = "\n".join(_html(one, artifacts.get(one.experiment)) for one in judged)
-    first = f"<p><b>{html.escape(notice)}</b></p>\n" if notice else ""
-    return PAGE.format(notice=first, summary=summary(judged), rule=RULE, conditions=CONDITIONS, claims=claims)
+    return PAGE.format(summary=summary(judged), rule=RULE, conditions=CONDITIONS, claims=claims)
 
 
 def summary(judged: Sequence[Judged]) -> str:
