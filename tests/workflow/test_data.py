@@ -83,7 +83,7 @@ def write_tiny(folder: Path, archive: bool, min_side: int = 64) -> None:
     training = {"batch_size": 2, "crop": 64, "threads": 1}
     experiments = {"fig2_true_loss": EXPERIMENT}
     changes = {"datasets": own, "training": training, "models": {"low": model}, "experiments": experiments}
-    write_config(folder, changes | {"claims": {}})
+    write_config(folder, changes | {"claims": {}, "comparison": None})
 
 
 class Place:
@@ -97,6 +97,7 @@ class Place:
             "datasets": DATASETS,
             "models": {},
             "claims": {},
+            "comparison": None,
             "experiments": {"fig2_true_loss": config["experiments"]["fig2_true_loss"]},
         }
         (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
@@ -219,8 +220,8 @@ def test_published_weights_are_downloaded_once_and_become_a_model(place, trained
     name = f"mbt2018-mean-1-{hashlib.sha256(content.getvalue()).hexdigest()[:8]}.pth.tar"
     models = {"published": {"lmbda": 0.0018, "url": place.server.add(f"/{name}", content.getvalue())}}
     experiments = {"fig2_true_loss": EXPERIMENT | {"models": ["published"]}}
-    changes = {"datasets": {}, "training": {}, "models": models, "experiments": experiments, "claims": {}}
-    write_config(place.folder, changes, "published.yaml")
+    changes = {"datasets": {}, "training": {}, "models": models, "experiments": experiments}
+    write_config(place.folder, changes | {"claims": {}, "comparison": None}, "published.yaml")
     target = ("results/tiny/models/published/model.pth", "--cores", "2", "--configfile", "published.yaml")
     assert f"Downloading models/published/{name}" in snakemake(place.folder, *target).stdout
     model = load_state(place.folder / target[0])

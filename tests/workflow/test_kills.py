@@ -56,6 +56,7 @@ def configure(folder: Path, run: str, training_steps: int) -> None:
         "refinement": TINY["refinement"] | {"images_per_job": 1},
         "experiments": {EXPERIMENT: experiment},
         "claims": {},
+        "comparison": None,
     }
     write_config(folder, changes, f"{run}.yaml")
 

@@ -219,7 +219,7 @@ def test_a_users_account_and_partitions_lie_in_a_file_of_their_own(clone, tmp_pa
         "slurm_account=my_project",
         "slurm_partition=cpu",
     ]
-    partitions = ["train_model:slurm_partition=gpu", "refine:slurm_partition=gpu"]
+    partitions = [f"{rule}:slurm_partition=gpu" for rule in ("train_model", "refine", "selftest")]
     assert sorted(mine["set-resources"]) == sorted([*shipped["set-resources"], *partitions])
     Path("slurm.yaml").write_text("set-resources: {train_model: {runtime: 60}, index_dataset: {qos: long}}")
     assert {"train_model:runtime=60", "index_dataset:qos=long"} <= set(profile_of(clone)["set-resources"])

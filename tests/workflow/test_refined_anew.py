@@ -36,6 +36,7 @@ PROBE = {
         }
     },
     "claims": {},
+    "comparison": None,
 }
 ROWS = "results/given/records/probe.parquet"
 

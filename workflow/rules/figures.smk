@@ -139,7 +139,7 @@ if config["comparison"]:
             streams=streams_of_comparison,
             index=index_of_comparison,
             models=models_of_comparison,
-            template="workflow/report/compare.html",
+            template=str(paths.found("workflow/report/compare.html")),
         output:
             html=layout.comparison,
         log:

@@ -15,7 +15,7 @@ rule selftest:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         device=config["device"],
         code=code_of("selftest"),

@@ -130,6 +130,7 @@ rule report:
     params:
         snakefile=os.path.relpath(workflow.main_snakefile),
         title=f"sgaplus: run {config['run']}",
+        code=code_of("write_report"),
     message:
         "Writing {output.html}"
     script:

@@ -507,3 +507,5 @@ def test_pictures_are_compared_of_what_an_experiment_refines():
         assert refusal(config | {"comparison": COMPARISON | change}).startswith(said)
     assert validated(config | {"comparison": COMPARISON})["comparison"] == COMPARISON
     assert validated(config)["comparison"] is None
+    gone = config["experiments"] | {COMPARISON["experiment"]: None}
+    assert validated(config | {"comparison": COMPARISON, "experiments": gone, "claims": {}})["comparison"] is None

@@ -1,7 +1,8 @@
 """Classical image codecs, each with the sweep that its rate-distortion curve is measured at. Learned ones stand beside.
 
 :data:`CODECS` is the only place that says how a classical codec codes. All use one thread, so that their
-seconds compare.
+seconds compare. The libraries are imported where they code: plain Snakemake, which has none of them, checks a
+configuration by the names here.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import AvifImagePlugin, Image, features
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,17 @@ class ClassicalCodec:
 
 
 def _by_pillow(format: str, pixels: np.ndarray, **options: Any) -> bytes:
+    from PIL import Image
+
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format, **options)
     return file.getvalue()
 
 
 def _of_pillow(file: bytes) -> np.ndarray:
+    import numpy as np
+    from PIL import Image
+
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
 
 
@@ -77,6 +83,8 @@ def _jpeg2000(pixels: np.ndarray, ratio: float, **options: Any) -> bytes:
 
 
 def _avif_decoded(file: bytes) -> np.ndarray:
+    from PIL import AvifImagePlugin
+
     # the plugin takes its number of threads from its module alone
     threads, AvifImagePlugin.DEFAULT_MAX_THREADS = AvifImagePlugin.DEFAULT_MAX_THREADS, 1
     try:
@@ -86,22 +94,27 @@ def _avif_decoded(file: bytes) -> np.ndarray:
 
 
 def _jpeg_xl(pixels: np.ndarray, **options: Any) -> bytes:
-    import imagecodecs  # here, as below: it takes a tenth of a second, and checking a configuration needs none of it
+    import imagecodecs
 
     return bytes(imagecodecs.jpegxl_encode(pixels, numthreads=1, **options))
 
 
 def _jpeg_xl_decoded(file: bytes) -> np.ndarray:
     import imagecodecs
+    import numpy as np
 
     return np.asarray(imagecodecs.jpegxl_decode(file, numthreads=1))
 
 
 def _version_in_pillow(name: str, feature: str) -> str:
+    from PIL import features
+
     return f"{name} {features.version(feature)}"
 
 
 def _version_of_avif() -> str:
+    from PIL import AvifImagePlugin
+
     return f"{_version_in_pillow('libavif', 'avif')}, aom {AvifImagePlugin.get_codec_version('aom')}"
 
 

@@ -49,12 +49,19 @@ def validated(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the entries that a file laid over another replaced by null."""
+    """The configuration without the entries that a file laid over another replaced by null.
+
+    The comparison goes with its experiment.
+    """
     named = {section: entries for section, entries in config.items() if section in NAMED and isinstance(entries, dict)}
-    return config | {
+    left: dict[str, Any] = {
         section: {name: entry for name, entry in entries.items() if entry is not None}
         for section, entries in named.items()
     }
+    match config:
+        case {"comparison": {"experiment": str(shown)}, "experiments": dict(given)} if given.get(shown, 0) is None:
+            left["comparison"] = None
+    return config | left
 
 
 def with_nulls(checked: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -175,8 +175,8 @@ class RunFiles:
 
     @property
     def comparison(self) -> list[str]:
-        """The page of pictures to compare, if there is one."""
-        return [self.layout.comparison] if self.config.get("comparison") else []
+        """The page of pictures to compare, if there is one, and unless another run has made the records."""
+        return [self.layout.comparison] if self.config.get("comparison") and not self.layout.made else []
 
     @property
     def artifacts(self) -> list[str]:
