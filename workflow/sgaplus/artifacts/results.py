@@ -50,12 +50,6 @@ class Results:
         return {model: f"λ = {lmbda:g}" + f" ({model})" * shared for model, lmbda in lmbdas.items()}
 
     @property
-    def anchors(self) -> dict[str, np.ndarray]:
-        """The curves that the experiment is compared with, by their names in print: see ``anchors.curves``."""
-        experiment = self.experiment
-        return anchors.curves(experiment.anchors, experiment.dataset, self.published, self.coded, experiment.quality)
-
-    @property
     def of_quality(self) -> pd.DataFrame:
         """The records that have the experiment's quality, with its column: see ``selection.with_quality``."""
         return with_quality(self.records, self.decoded, self.experiment.quality)
@@ -64,3 +58,10 @@ class Results:
     def quality(self) -> tuple[str, str]:
         """The column with the experiment's quality, in dB, and its name in print."""
         return QUALITIES[self.experiment.quality]
+
+
+# no property of the class: the version of a kind that has no anchors would change with the code of curves
+def anchors_of(results: Results) -> dict[str, np.ndarray]:
+    """The curves that an experiment is compared with, by their names in print: see ``anchors.curves``."""
+    of = results.experiment
+    return anchors.curves(of.anchors, of.dataset, results.published, results.coded, of.quality)

@@ -12,7 +12,7 @@ from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.claims import Comparison
 from sgaplus.artifacts.kinds import check
-from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.results import Results, anchors_of
 
 
 @check(needs=("method", "than"), takes=("steps", "at_most"), fewest_models=2, base=True)
@@ -149,7 +149,7 @@ def _bd(results: Results, claim: Claim, other: str) -> Estimate:
     if other == "base":
         anchor = rd_curves.base_curve(records, bitrate, column)
     elif other in (results.experiment.anchors or ()):
-        anchor = results.anchors[anchors.label(other)]
+        anchor = anchors_of(results)[anchors.label(other)]
     else:
         anchor = rd_curves.curve_after(records, other, step, bitrate, column)
     test = rd_curves.curve_after(records, claim.method, step, bitrate, column)

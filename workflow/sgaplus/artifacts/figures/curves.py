@@ -31,7 +31,7 @@ from sgaplus.artifacts.figures.style import (
     sequential,
 )
 from sgaplus.artifacts.kinds import figure
-from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.results import Results, anchors_of
 
 BASE: Style = {"label": "Base model", "color": "black", "marker": "*"}
 
@@ -112,7 +112,7 @@ def _quality(axis: Axes, results: Results, base: np.ndarray, steps: int) -> np.n
         rows = with_rate(at_step(records[records["method"] == method], steps), bitrate)
         seen.append(_line(axis, points(rows, quality=column).to_numpy(), results.methods[method]))
         _bars(axis, rows, with_rate(base_model(records), bitrate), column, results.methods[method]["color"])
-    _anchors(axis, results.anchors)
+    _anchors(axis, anchors_of(results))
     axis.set_xlabel(rate_label(bitrate))
     return np.concatenate(seen)
 

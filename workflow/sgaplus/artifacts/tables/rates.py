@@ -13,7 +13,7 @@ from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import POINT, base_curve, bd_psnr, bd_rate, curve, curve_after, estimate, points
 from sgaplus.analysis.selection import at_step, base_model, measured, with_rate
 from sgaplus.artifacts.kinds import table
-from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.results import Results, anchors_of
 from sgaplus.artifacts.table import BASE, Table, best, estimated, minus, titled
 
 
@@ -28,7 +28,7 @@ def bd(results: Results) -> Table:
     and above 0 dB is better.
     """
     experiment, against = results.experiment, str(results.experiment.against)
-    known = results.anchors
+    known = anchors_of(results)
     theirs = known if experiment.anchors else {name: known[name] for name in [published.BASE] if name in known}
     records, (column, quality) = results.of_quality, results.quality
     base = base_curve(records, experiment.bitrate, column)
