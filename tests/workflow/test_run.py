@@ -116,13 +116,13 @@ def test_a_changed_label_redraws_and_refines_nothing(finished, snakemake):
 
 
 def test_another_runs_records_are_drawn_and_judged_and_nothing_is_refined(finished, snakemake):
-    write_config(finished, {"run": "redrawn", "records": "results/tiny/records"}, "redrawn.yaml")
+    write_config(finished, {"run": "redrawn", "records": "results/tiny"}, "redrawn.yaml")
     ran = started(snakemake(finished, "--cores", "2", "--configfile", "redrawn.yaml", "--", "claims", "tables").stdout)
     assert {message.split()[0] for message in ran} == {"Making", "Drawing", "Judging"}
     for path in ("claims.csv", "tables/table3_classes.csv", "tables/bd_kodak.csv"):
         assert (finished / "results/redrawn" / path).read_bytes() == (finished / "results/tiny" / path).read_bytes()
     missing = snakemake(finished, "-n", *CONFIG, "--config", "records=nowhere", ok=False)
-    assert "records: nowhere/" in missing.stdout
+    assert "records: nowhere/records/" in missing.stdout
 
 
 FIGURE_2 = ("results/again/records/fig2_true_loss.parquet", "--cores", "2", "--configfile", "again.yaml")

@@ -12,6 +12,7 @@ rule measure_codec:
     benchmark:
         layout.benchmark(f"measure_codec/{CODEC_JOB}")
     wildcard_constraints:
+        dataset=MADE_HERE,
         codec=one_of(CODECS),
     conda:
         ENVIRONMENT

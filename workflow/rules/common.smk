@@ -68,6 +68,8 @@ PUBLISHED = [
     str(paths.found(f"config/published_{what}.csv"))
     for what in ("rd", "losses", "pictures")
 ]
+# whose records are made: nobody's, where another run has made them
+MADE_HERE = one_of([]) if layout.made else NAME
 ENVIRONMENT = str(CHECKOUT / "envs/sgaplus.yaml")
 
 

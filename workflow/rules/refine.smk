@@ -77,6 +77,8 @@ rule decode_bitstreams:
         layout.log(f"decode_bitstreams/{REFINEMENT_JOB}"),
     benchmark:
         layout.benchmark(f"decode_bitstreams/{REFINEMENT_JOB}")
+    wildcard_constraints:
+        dataset=MADE_HERE,
     conda:
         ENVIRONMENT
     threads: config["refinement"]["threads"]
@@ -108,7 +110,7 @@ rule gather_records:
     benchmark:
         layout.benchmark("gather_records/{experiment}")
     wildcard_constraints:
-        experiment=NAME if not layout.made else one_of([]),
+        experiment=MADE_HERE,
     conda:
         ENVIRONMENT
     threads: 1

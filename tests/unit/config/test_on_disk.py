@@ -124,12 +124,11 @@ def test_a_data_set_that_names_an_image_which_is_not_there_is_refused(dataset, k
 
 def test_records_that_are_not_there_are_refused(tmp_path):
     config = small(records="kept")
-    assert refusal(config) == (
-        "records: kept/curves.parquet is not there. Correct the folder, or leave out experiments.curves by null."
-    )
-    (tmp_path / "kept").mkdir()
+    said = "records: kept/records/curves.parquet is not there. Correct the folder, or leave out experiments.curves"
+    assert refusal(config) == f"{said} by null."
+    (tmp_path / "kept/records").mkdir(parents=True)
     for name in config["experiments"]:
-        (tmp_path / f"kept/{name}.parquet").touch()
+        (tmp_path / f"kept/records/{name}.parquet").touch()
     check(config)
 
 

@@ -148,8 +148,8 @@ def test_an_experiment_can_have_a_figure_and_a_table():
 
 def test_of_another_runs_records_everything_is_made_that_needs_no_more():
     found = files(records="elsewhere")
-    assert found.records() == [f"elsewhere/{name}.parquet" for name in ("curves", "table", "pictures")]
-    assert found.records("table") == ["elsewhere/table.parquet"]
+    assert found.records() == [f"elsewhere/records/{name}.parquet" for name in ("curves", "table", "pictures")]
+    assert found.records("table") == ["elsewhere/records/table.parquet"]
     assert found.with_figure == ["explained", "curves"]
     assert not found.shown("pictures")
     assert not found.training_curves

@@ -30,7 +30,7 @@ class Layout:
 
     Attributes:
         run: The run's name.
-        made: Folder of the records, if another run has made them.
+        made: Folder of the results of another run, if its records are drawn instead of own ones.
     """
 
     run: str
@@ -40,6 +40,11 @@ class Layout:
     def folder(self) -> str:
         """The folder of everything below."""
         return f"results/{self.run}"
+
+    @property
+    def measured(self) -> str:
+        """The folder of all records that are drawn and judged."""
+        return self.made or self.folder
 
     @property
     def datasets(self) -> str:
@@ -77,11 +82,11 @@ class Layout:
 
     def decoded(self, job: str) -> str:
         """The records of a refinement job's decoded bitstreams, named as :data:`REFINEMENT_JOB`."""
-        return f"{self.folder}/decoded/{job}.parquet"
+        return f"{self.measured}/decoded/{job}.parquet"
 
     def coded(self, job: str) -> str:
         """The records of a classical codec on a chunk of images, named as :data:`CODEC_JOB`."""
-        return f"{self.folder}/codecs/{job}.parquet"
+        return f"{self.measured}/codecs/{job}.parquet"
 
     @property
     def selftest(self) -> str:
@@ -95,7 +100,7 @@ class Layout:
 
     def records(self, experiment: str) -> str:
         """The records that an experiment selects."""
-        return f"{self.made or f'{self.folder}/records'}/{experiment}.parquet"
+        return f"{self.measured}/records/{experiment}.parquet"
 
     def figure(self, name: str, suffix: str) -> str:
         """A figure, named as its experiment: ``pdf`` or ``png``."""
