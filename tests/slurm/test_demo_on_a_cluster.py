@@ -27,6 +27,7 @@ THREE = ["small_lmbda0.0025", "small_lmbda0.01", "small_lmbda0.04"]
 OVERLAY = {
     "run": "cluster",
     "device": "auto",
+    "comparison": None,
     "datasets": {"demo": {"files": ["astronaut.png", "chelsea.png"]}},
     "models": {"small_lmbda0.04": {"path": "mended.pth"}, "tiny_lmbda0.01": {"steps": 120}},
     "training": {"save_minutes": 0},
