@@ -58,7 +58,7 @@ class Finished:
     failed_at: int  # the training's step
 
     def of(self, rule: str) -> list[dict[str, str]]:
-        return [job for job in self.jobs if job["Comment"].startswith(f"rule_{rule}_wildcards_")]
+        return [job for job in self.jobs if re.match(rf"rule_{rule}(_wildcards_|$)", job["Comment"])]
 
 
 @contextmanager
