@@ -38,15 +38,16 @@ socket.socket.connect = refuse
 """
 
 # What a rule's script calls of the library, for a test of what its identity covers: modules and names. Functions
-# note themselves, since a trace of every call makes a bootstrap ten times slower.
+# note themselves, since a trace of every call makes a bootstrap ten times slower. Calls that build a module's constants
+# do not count: every script that imports the module makes them, and a constant is covered where it is used.
 TRACE = """
 import ast, atexit, json, os, sys
 from importlib.machinery import SourceFileLoader
 
 def trace(folder, script):
-    called = set()
-    sys.called = called.add
-    load = SourceFileLoader.get_code
+    called, importing = set(), []
+    sys.called = lambda name: importing or called.add(name)
+    load, execute = SourceFileLoader.get_code, SourceFileLoader.exec_module
 
     def get_code(loader, module):
         if not module.startswith("sgaplus."):
@@ -58,11 +59,18 @@ def trace(folder, script):
                     node.body[:0] = ast.parse(f"__import__('sys').called({(module, top.name)!r})").body
         return compile(ast.fix_missing_locations(tree), loader.path, "exec")
 
+    def exec_module(loader, module):
+        importing.append(module)
+        try:
+            execute(loader, module)
+        finally:
+            importing.pop()
+
     def save():
         with open(os.path.join(folder, f"{script}.{os.getpid()}.json"), "w") as file:
             json.dump(sorted(called), file)
 
-    SourceFileLoader.get_code = get_code
+    SourceFileLoader.get_code, SourceFileLoader.exec_module = get_code, exec_module
     atexit.register(save)
 
 if "SGAPLUS_TRACE" in os.environ and ".snakemake/scripts" in sys.orig_argv[-1]:

@@ -100,28 +100,26 @@ def asked_for():
     return cli.get_argument_parser().parse_args(sys.argv[1:]).targets
 
 
+def in_a_sentence(function):
+    """A function, such as one of inputs, whose errors that a user can mend stop Snakemake with their sentence."""
+
+    @wraps(function)
+    def wrapped(*arguments):
+        try:
+            return function(*arguments)
+        except SgaplusError as error:
+            raise WorkflowError(str(error)) from None
+
+    return wrapped
+
+
+@in_a_sentence
 def check_targets():
     """Stop at a target that nothing makes, with one that the user may have meant."""
     rules_of_all = list(workflow.rules)
     names = {rule.name for rule in rules_of_all}
     is_made = lambda file: any(rule.is_producer(file) for rule in rules_of_all)
-    try:
-        targets.check(asked_for(), names, is_made, run_files.artifacts, config["run"])
-    except SgaplusError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def in_a_sentence(inputs):
-    """An input function whose errors that a user can mend stop Snakemake with their sentence."""
-
-    @wraps(inputs)
-    def of_job(wildcards):
-        try:
-            return inputs(wildcards)
-        except SgaplusError as error:
-            raise WorkflowError(str(error)) from None
-
-    return of_job
+    targets.check(asked_for(), names, is_made, run_files.artifacts, config["run"])
 
 
 def growing(megabytes):

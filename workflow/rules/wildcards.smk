@@ -77,14 +77,21 @@ def trainings_in_print(wildcards):
 
 def refinements_of(wildcards):
     """The refinements that a job does, as plain values that Snakemake can compare between runs."""
-    done = run_files.refinements_of(wildcards.dataset, wildcards.model, wildcards.part)
-    return [asdict(each) | {"record": sorted(each.record)} for each in done]
+    return as_values(
+        run_files.refinements_of(wildcards.dataset, wildcards.model, wildcards.part)
+    )
 
 
 def refinements_to_decode(wildcards):
     """The refinements of a job whose bitstreams are decoded, as plain values."""
-    done = run_files.to_decode(wildcards.dataset, wildcards.model, wildcards.part)
-    return [asdict(each) | {"record": sorted(each.record)} for each in done]
+    return as_values(
+        run_files.to_decode(wildcards.dataset, wildcards.model, wildcards.part)
+    )
+
+
+def as_values(refinements):
+    """Refinements as a rule's parameter holds them."""
+    return [asdict(each) | {"record": sorted(each.record)} for each in refinements]
 
 
 def variants_of(wildcards):
@@ -203,7 +210,7 @@ def decoded_of(wildcards):
 @in_a_sentence
 def decoded_of_judged(wildcards):
     """The records of the decoded bitstreams of experiments with claims."""
-    return [file for name in run_files.judged for file in run_files.decoded(name)]
+    return run_files.decoded(*run_files.judged)
 
 
 @in_a_sentence

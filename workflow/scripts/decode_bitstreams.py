@@ -4,15 +4,14 @@ import torch
 
 from sgaplus import devices, provenance, records
 from sgaplus.codec.frozen import Codec
-from sgaplus.data.index import read_index
+from sgaplus.data.index import read_chunk
 from sgaplus.logs import logged
 from sgaplus.refinement import decoded
 from sgaplus.refinement.task import Refinement
 
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
-    size, number = snakemake.params.images_per_job, int(snakemake.wildcards.chunk)
-    members = read_index(snakemake.input.index)[number * size : (number + 1) * size]
+    members = read_chunk(snakemake.input.index, int(snakemake.wildcards.chunk), snakemake.params.images_per_job)
     codec = Codec.load(snakemake.input.model)
     refinements = [Refinement(**refinement) for refinement in snakemake.params.refinements]
     shared = {

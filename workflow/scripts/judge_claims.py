@@ -4,21 +4,18 @@ from pathlib import Path
 
 from sgaplus import records
 from sgaplus.analysis.experiment import Claim, Experiment
-from sgaplus.analysis.published import Published
 from sgaplus.artifacts import claims, claims_page, table
-from sgaplus.artifacts.results import Results
+from sgaplus.artifacts.results import Results, beside
 from sgaplus.files import replacing
 from sgaplus.logs import logged, logger
 
 with logged(snakemake.log[0]):
     methods = {name: {"label": label} for name, label in snakemake.params.labels.items()}
     experiments = snakemake.params.experiments
-    published = Published.read(*snakemake.input.published)
-    coded = records.read(snakemake.input.get("coded", []), records.CODED_SCHEMA)
-    decoded = records.read(snakemake.input.get("decoded", []), records.DECODED_SCHEMA)
+    theirs = beside(snakemake.input.published, snakemake.input.get("coded", []), snakemake.input.get("decoded", []))
     notice = snakemake.params.notice
     results = {
-        name: Results(Experiment.of(entry), methods, records.read([path]), published, coded, decoded)
+        name: Results(Experiment.of(entry), methods, records.read([path]), **theirs)
         for (name, entry), path in zip(experiments.items(), snakemake.input.records, strict=True)
     }
     artifacts = {Path(path).stem: path for path in snakemake.input.artifacts}

@@ -5,13 +5,12 @@ from tqdm import tqdm
 
 from sgaplus import devices, provenance, records
 from sgaplus.codec.classical_sweep import sweep
-from sgaplus.data.index import read_index
+from sgaplus.data.index import read_chunk
 from sgaplus.logs import logged
 
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
-    size, number = snakemake.params.images_per_job, int(snakemake.wildcards.chunk)
-    members = read_index(snakemake.input.index)[number * size : (number + 1) * size]
+    members = read_chunk(snakemake.input.index, int(snakemake.wildcards.chunk), snakemake.params.images_per_job)
     shared = {
         "dataset": snakemake.wildcards.dataset,
         "hardware": devices.describe()["processor"],

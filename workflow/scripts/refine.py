@@ -6,7 +6,7 @@ import torch
 
 from sgaplus import devices, records
 from sgaplus.codec import bitstream_archive
-from sgaplus.data.index import read_index
+from sgaplus.data.index import read_chunk
 from sgaplus.logs import logged
 from sgaplus.refinement.chunk import Chunk, Engine
 from sgaplus.refinement.kept import Store
@@ -17,11 +17,10 @@ with logged(snakemake.log[0]):
     options = snakemake.params.options
     (device,) = devices.granted(snakemake.params.device, gpus=1)
     engine = Engine(snakemake.input.model, device, options["precision"])
-    size, number = options["images_per_job"], int(snakemake.wildcards.chunk)
     chunk = Chunk(
         engine,
         model_lmbda=snakemake.params.model_lmbda,
-        members=read_index(snakemake.input.index)[number * size : (number + 1) * size],
+        members=read_chunk(snakemake.input.index, int(snakemake.wildcards.chunk), options["images_per_job"]),
         store=Store(Path(snakemake.params.kept)),
         record_every=options["record_every"],
         memory_bytes=snakemake.params.running["memory_mb"] * 10**6,

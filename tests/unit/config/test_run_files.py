@@ -92,6 +92,8 @@ def test_bitstreams_are_decoded_only_where_an_experiment_has_another_quality():
     assert found.decoded("curves") == []
     jobs = [f"photos/low/part1_chunk{chunk}" for chunk in (0, 1, 2)]
     assert found.decoded("similar") == [f"results/test/decoded/{job}.parquet" for job in jobs]
+    again = files(experiments=CONFIG["experiments"] | {"similar": similar, "again": similar})
+    assert again.decoded("similar", "again") == found.decoded("similar")
     assert [one.method for one in found.to_decode("photos", "low", "1")] == ["ssl"]
     assert found.to_decode("photos", "low", "0") == []
 

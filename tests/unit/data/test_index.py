@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sgaplus.data import pictures
-from sgaplus.data.index import digest_of, of_file, read_index, write_index
+from sgaplus.data.index import digest_of, of_file, read_chunk, read_index, write_index
 from sgaplus.data.sources import Folder
 from tests.unit.making import pixels, png, refusal, save
 
@@ -37,6 +37,7 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
     read = read_index(tmp_path / "photos.csv")
     assert read == written
     assert [image.name for image in read] == ["Schloß", 'comma, "quotes"', "two words"]
+    assert [read_chunk(tmp_path / "photos.csv", number, 2) for number in (0, 1, 2)] == [read[:2], read[2:], []]
 
 
 def test_a_file_that_changed_since_it_was_indexed_is_refused(tmp_path):

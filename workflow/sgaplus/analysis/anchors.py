@@ -120,6 +120,5 @@ def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFr
     columns = {}
     for name, codec in CODECS.items():
         means = classical_curve(_rows(coded, dataset, name)).mean(axis=1)
-        reached = models["bpp"].between(means[0, RATE], means[-1, RATE])
-        columns[codec.label] = np.where(reached, rd_curves.psnr_at(means, models["bpp"].to_numpy()), np.nan)
+        columns[codec.label] = rd_curves.psnr_within(means, models["bpp"].to_numpy())
     return models.assign(**columns)

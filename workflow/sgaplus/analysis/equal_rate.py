@@ -84,9 +84,7 @@ def _interpolated(rows: pd.DataFrame, quality: str, bpp: float) -> float:
     if rows[quality].isna().any():
         return float("nan")
     means = anchors.classical_curve(rows, quality).mean(axis=1)
-    if len(means) < 2 or not means[0, RATE] <= bpp <= means[-1, RATE]:
-        return float("nan")
-    return float(rd_curves.psnr_at(means, np.array(bpp)))
+    return float(rd_curves.psnr_within(means, np.array(bpp))) if len(means) > 1 else float("nan")
 
 
 def per_megapixel(rows: pd.DataFrame, seconds: str) -> float:

@@ -119,11 +119,10 @@ def bits_at(anchor: np.ndarray, test: np.ndarray) -> float:
         anchor: (points, 2).
         test: (1, 2).
     """
-    anchor = anchor[np.unique(anchor[:, PSNR], return_index=True)[1]]
-    bpp, psnr = test[0]
-    if len(anchor) < 2 or not anchor[0, PSNR] <= psnr <= anchor[-1, PSNR]:
+    known = np.unique(anchor[:, PSNR])
+    if len(known) < 2 or not known[0] <= test[0, PSNR] <= known[-1]:
         return float("nan")
-    return float(100 * (bpp / np.exp(PchipInterpolator(anchor[:, PSNR], np.log(anchor[:, RATE]))(psnr)) - 1))
+    return -float(bits_saved(anchor, test)[0])
 
 
 def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
@@ -137,6 +136,12 @@ def psnr_at(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
         ValueError: the curve has fewer than two points.
     """
     return _extended(np.log(curve[:, RATE]), curve[:, PSNR], np.log(bpp))
+
+
+def psnr_within(curve: np.ndarray, bpp: np.ndarray) -> np.ndarray:
+    """As :func:`psnr_at` of a curve in the order of the rate; nan beyond its ends."""
+    reached = (curve[0, RATE] <= bpp) & (bpp <= curve[-1, RATE])
+    return np.where(reached, psnr_at(curve, bpp), np.nan)
 
 
 def rate_at(curve: np.ndarray, psnr: np.ndarray) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sgaplus import records
 from sgaplus.analysis import anchors
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.published import Published
@@ -58,6 +60,17 @@ class Results:
     def quality(self) -> tuple[str, str]:
         """The column with the experiment's quality, in dB, and its name in print."""
         return QUALITIES[self.experiment.quality]
+
+
+def beside(
+    published: Iterable[str | Path], coded: Iterable[str | Path] = (), decoded: Iterable[str | Path] = ()
+) -> dict[str, Any]:
+    """The arguments of :class:`Results` that are not the experiment's own, from the files that hold them."""
+    return {
+        "published": Published.read(*published),
+        "coded": records.read(coded, records.CODED_SCHEMA),
+        "decoded": records.read(decoded, records.DECODED_SCHEMA),
+    }
 
 
 # no property of the class: the version of a kind that has no anchors would change with the code of curves

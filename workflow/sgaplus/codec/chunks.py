@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sgaplus.data.photographs import LARGEST_METADATA
 from sgaplus.errors import BitstreamError
 
 KINDS = {1: "encoding", 2: "icc", 3: "exif", 4: "xmp"}
@@ -19,7 +20,7 @@ KINDS = {1: "encoding", 2: "icc", 3: "exif", 4: "xmp"}
 END = 0
 COMPRESSED = 0x80
 
-LARGEST = 2**24
+LARGEST = LARGEST_METADATA
 """Most bytes of a chunk's content; beyond it a small file can unpack into all the memory there is."""
 
 HEAD = struct.Struct("<BI")

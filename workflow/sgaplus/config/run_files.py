@@ -74,9 +74,10 @@ class RunFiles:
         """The bitstreams of the jobs that do an experiment's refinements."""
         return self._of_jobs(experiment, "zip")
 
-    def decoded(self, experiment: str) -> list[str]:
-        """The records of an experiment's decoded bitstreams, where its quality is measured on them alone."""
-        return [self.layout.decoded(job) for job in self._jobs(experiment)] if self._decodes(experiment) else []
+    def decoded(self, *experiments: str) -> list[str]:
+        """The records of experiments' decoded bitstreams, where a quality is measured on them alone, each once."""
+        jobs = (job for name in experiments if self._decodes(name) for job in self._jobs(name))
+        return [self.layout.decoded(job) for job in dict.fromkeys(jobs)]
 
     def to_decode(self, dataset: str, model: str, part: str) -> list[Refinement]:
         """The refinements of a job whose bitstreams some experiment needs decoded."""

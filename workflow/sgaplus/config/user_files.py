@@ -34,7 +34,7 @@ def check(path: str | Path) -> None:
         raise ConfigError(f"{_shown(path)}: holds no keys. Write `key: value`, as in config/config.yaml.")
     _check_node(root, path, (), {})
     with _refusing(path):
-        yaml.safe_load(_text(path))
+        yaml.constructor.SafeConstructor().construct_document(root)
 
 
 def arranged(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:

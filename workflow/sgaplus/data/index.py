@@ -108,6 +108,15 @@ def write_index(images: Sequence[IndexedImage], path: str | Path) -> None:
         writer.writerows([getattr(image, column) for column in INDEX_COLUMNS] for image in images)
 
 
+def read_chunk(path: str | Path, number: int, size: int) -> list[IndexedImage]:
+    """The images of an index that are in a chunk, of those of ``size`` images that it is cut into; ``number`` from 0.
+
+    Raises:
+        ImageError: as :func:`read_index`.
+    """
+    return read_index(path)[number * size : (number + 1) * size]
+
+
 def read_index(path: str | Path) -> list[IndexedImage]:
     """The images of an index, in its order; a million take some seconds.
 
