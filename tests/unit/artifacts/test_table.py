@@ -174,7 +174,9 @@ def test_latex_compiles(name, written, tmp_path):
     compilers = {"pdflatex": ["-halt-on-error", "-interaction=nonstopmode"], "tectonic": []}
     compiler = next((command for command in compilers if shutil.which(command)), None)
     if compiler is None:
-        pytest.skip("NOT TESTED: no TeX to compile tables with. On Debian or Ubuntu: apt install texlive-latex-recommended")
+        pytest.skip(
+            "NOT TESTED: no TeX to compile tables with. On Debian or Ubuntu: apt install texlive-latex-recommended"
+        )
     *_, tex = written(table_of(name))
     head = "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n\\begin{document}\n"
     (tmp_path / "page.tex").write_text(f"{head}{tex}\\end{{document}}\n")

@@ -13,6 +13,8 @@ from sgaplus.config.references import validated
 
 from .configurations import CONFIG, PROBABILITIES, SMALL, overlaid, refusal, small, swept
 
+TABLES = ("1_temperature", "2_shape", "3_classes")
+
 
 def test_the_demo_needs_only_its_own_data_sets_and_models(demo):
     own = load_configfile(CONFIG / "demo.yaml")
@@ -46,6 +48,22 @@ def test_the_demo_is_small(demo):
         N, M = (model["N"], model["M"]) if plan.trained_here(model) else widths(load_state(bundled(model)))
         assert N <= 64
         assert M <= 160
+
+
+def test_a_laptop_makes_every_artifact_of_the_paper_at_2000_steps_on_all_of_kodak_under_the_small_models(paper):
+    laptop = validated(overlaid("config.yaml", "laptop.yaml"))
+    beyond = {"bd_clic", "ms_ssim_kodak"}
+    assert laptop["experiments"].keys() == paper["experiments"].keys() - beyond
+    for name, entry in laptop["experiments"].items():
+        theirs = paper["experiments"][name]
+        assert [entry.get(key) for key in ("figure", "table", "steps")] == [
+            theirs.get(key) for key in ("figure", "table", "steps")
+        ]
+    assert {laptop["datasets"][name]["count"] for name in ("kodak_centres", "kodak_small")} == {24}
+    assert all(len(laptop["experiments"][f"table{number}"]["seeds"]) == 3 for number in TABLES)
+    used = {refinement.model for refinement in plan.refinements(laptop).values()}
+    assert len(used) == 7
+    assert all(bundled(laptop["models"][name]).is_file() for name in used)
 
 
 def test_the_small_models_have_the_papers_lambdas_and_no_more_than_half_of_its_channels(paper):
