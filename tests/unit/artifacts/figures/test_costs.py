@@ -4,11 +4,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sgaplus.analysis import cost as analysis
 from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts.figures import costs
 from tests.synthetic import LMBDAS, METHODS, refined, results
 
 from .reading import ENTRY, STEPS, assert_legible, lines, mean
+
+
+def test_saving_has_the_method_that_saves_most_at_the_top_and_its_number_after_the_most_steps():
+    entry = {**ENTRY, "models": list(LMBDAS), "methods": ["ssl", "sga"], "steps": [500, 2000]}
+    shown = results(refined(lmbdas=LMBDAS, images=3), entry)
+    figure = costs.saving(shown)
+    (axis,) = figure.axes
+    found = analysis.costs(shown.records, shown.experiment)["saved"]
+    best, worst = sorted(entry["methods"], key=lambda method: -found[method, 2000])
+    names = [METHODS[method]["label"] for method in (worst, best)]
+    assert [label.get_text() for label in axis.get_yticklabels()] == names
+    assert [text.get_text() for text in axis.texts] == [f"{found[method, 2000]:.1f} %" for method in (worst, best)]
+    drawn = [points.get_offsets()[:, 0] for points in axis.collections if len(points.get_offsets()) == 2]
+    np.testing.assert_allclose(drawn, [found[worst], found[best]])
+    assert_legible(figure)
+
+
+def test_saving_of_one_model_is_of_the_true_loss():
+    axis = costs.saving(results(refined(images=2), {**ENTRY, "methods": ["ssl"], "steps": [500]})).axes[0]
+    assert axis.get_xlabel() == "True R-D loss saved (%)"
 
 
 def test_cost_is_saving_against_seconds_per_image():

@@ -1,4 +1,4 @@
-"""Figures of the cost of refinement, and of real bitstreams against the estimated rate."""
+"""Figures of what refinement saves and costs, and of real bitstreams against the estimated rate."""
 
 from __future__ import annotations
 
@@ -15,6 +15,44 @@ from sgaplus.artifacts.results import Results
 
 NEAR = 0.1
 """Per cent up to which differences of true loss are drawn linearly."""
+
+ROW = 0.26
+"""Inches of height of a method's row."""
+
+APART = 0.3
+"""Rows from the first of a method's step counts to its last."""
+
+
+@figure(takes=("against", "bitrate"), intervals="Bars")
+def saving(results: Results) -> Figure:
+    """Bits that each method saves at equal PSNR, the most at the top; a point per step count.
+
+    Saved bits are minus the BD-rate against the base models, which is the zero; of one model, which has no curve,
+    the reduction of the true loss is drawn. The number is that of the most steps.
+    """
+    experiment, methods = results.experiment, results.methods
+    found = costs(results.records, experiment)
+    most = {method: found.loc[method].iloc[-1] for method in found.index.unique("method")}
+    order = sorted(most, key=lambda method: most[method]["saved"])
+    figure, (axis,) = panels_of(1, columns=1, height=ROW * len(order) + 0.3)
+    for place, method in enumerate(order):
+        rows, style = found.loc[method], methods[method]
+        places = place + np.linspace(-APART / 2, APART / 2, len(rows)) * (len(rows) > 1)
+        ends = [rows["saved"] - rows["low"], rows["high"] - rows["saved"]]
+        axis.errorbar(rows["saved"], places, xerr=ends, color=style["color"], fmt="none", **BAR)
+        faces = [style["color"] if steps == found.index.unique("steps").max() else "white" for steps in rows.index]
+        look = {"edgecolors": style["color"], "linewidths": 1.0, "zorder": 3}
+        axis.scatter(rows["saved"], places, s=22, c=faces, **look)
+        at = (max(rows["high"].max(), 0), places[-1])
+        axis.annotate(f"{most[method]['saved']:.1f} %", at, (5, 0), textcoords="offset points", va="center", fontsize=7)
+    axis.axvline(0, **ZERO)
+    axis.set_yticks(range(len(order)), [methods[method]["label"] for method in order])
+    axis.margins(x=0.15, y=0.6 / len(order))
+    what = "Bits saved at equal PSNR" if saves_bits(experiment) else "True R-D loss saved"
+    axis.set(xlabel=f"{what} (%)")
+    *fewer, last = sorted(experiment.steps)
+    heading(figure, results, f"{last} steps" + (f" (open: {', '.join(map(str, fewer))})" if fewer else ""))
+    return figure
 
 
 @figure(needs=("against",), takes=("bitrate",), intervals="Bars")
