@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from sgaplus.codec.frozen import Codec
 from sgaplus.codec.latents import Latents
 from sgaplus.refinement import latent_optimization as optimization
-from sgaplus.refinement import rounding
+from sgaplus.refinement import optimizers, rounding
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch, method_loss, random_stream, relaxation
 from sgaplus.refinement.low_precision import SynthesisTarget
 from sgaplus.refinement.method import Method, Plan
@@ -81,15 +82,15 @@ def test_hyper_latents_draw_their_random_numbers_before_latents_and_each_image_i
 
 
 class Watch(TorchDispatchMode):
-    """Notes the operators that run, and those that see a tensor on another device than the one watched."""
+    """Counts the operators that run, and notes those that see a tensor on another device than the one watched."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self.device, self.operators, self.elsewhere = device, set(), set()
+        self.device, self.operators, self.elsewhere = device, Counter(), set()
 
     def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
         result = operator(*args, **(kwargs or {}))
-        self.operators.add(operator)
+        self.operators[operator] += 1
         for tensor in tree_leaves((args, kwargs, result)):
             if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.numel() and tensor.device != self.device:
                 self.elsewhere.add(operator)
@@ -100,15 +101,21 @@ COMPOSITES = ("ImplicitAutograd", "ExplicitAutograd", "ExplicitAutogradNonFuncti
 CUDA_KERNELS = ("CUDA", *(f"Composite{kind}" for kind in COMPOSITES))
 
 
+def no_streams(monkeypatch):
+    """Random numbers where tensors have no values."""
+    draw = torch.rand
+    monkeypatch.setattr(optimization, "random_stream", lambda seed, name, device: None)
+    monkeypatch.setattr(torch, "rand", lambda shape, generator, device: draw(shape, device=device))
+
+
 @pytest.mark.parametrize("strip", [None, 4])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", sorted(Rounding.registry))
 def test_a_step_stays_on_its_device_and_waits_for_nothing(codec, picture, monkeypatch, name, precision, strip):
     """On a device whose tensors have no values: whatever needs one on the host, as ``item`` does, fails."""
     meta = torch.device("meta")
-    draw, images = torch.rand, [("a", picture(60, 128)), ("b", picture(64, 120))]
-    monkeypatch.setattr(optimization, "random_stream", lambda seed, name, device: None)
-    monkeypatch.setattr(torch, "rand", lambda shape, generator, device: draw(shape, device=device))
+    images = [("a", picture(60, 128)), ("b", picture(64, 120))]
+    no_streams(monkeypatch)
     far = Codec(copy.deepcopy(codec.model), meta, precision)
     one = LatentOptimization(far, SubBatch(images, strip), Method(rounding.make(name)), Plan(0.01, 3))
     one.step(0, one.loss(0))  # the first also makes the synthesis
@@ -120,3 +127,26 @@ def test_a_step_stays_on_its_device_and_waits_for_nothing(codec, picture, monkey
         assert not {op.name() for op in watch.operators if not any(has_kernel(op.name(), key) for key in CUDA_KERNELS)}
     with pytest.raises(RuntimeError, match="meta"):
         one.loss(2).sum().item()
+
+
+WITHOUT_KERNEL = {
+    f"aten::{name}" for name in ("detach", "alias", "empty", "empty_like", "empty_strided", "_unsafe_view")
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "launches"), [("ste", 8, 210), ("ssl", 1, 250), ("ssl", 8, 265), ("ssl", 25, 300)]
+)
+def test_a_gpu_starts_about_as_many_kernels_for_a_step_as_is_documented(codec, monkeypatch, name, images, launches):
+    """docs/gpu.md: a GPU waits where they take less time than their launches."""
+    meta = torch.device("meta")
+    no_streams(monkeypatch)
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", optimizers.ON_GPU["adam"])
+    far = Codec(copy.deepcopy(codec.model), meta, "bfloat16")
+    pictures = [(str(i), torch.zeros(3, 128, 128)) for i in range(images)]
+    one = LatentOptimization(far, SubBatch(pictures), Method(rounding.make(name)), Plan(0.01, 3))
+    one.step(0, one.loss(0))
+    with Watch(meta) as watch:
+        one.step(1, one.loss(1))
+    started = {op: n for op, n in watch.operators.items() if not (op.is_view or op._schema.name in WITHOUT_KERNEL)}
+    assert sum(started.values()) == pytest.approx(launches, abs=5)

@@ -2,22 +2,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sgaplus.refinement.optimizers import OPTIMIZERS
+from sgaplus.refinement import optimizers
+from sgaplus.refinement.optimizers import SGD, Adam, FusedAdam
 
-TORCHS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+TORCHS = {Adam: torch.optim.Adam, FusedAdam: torch.optim.Adam, SGD: torch.optim.SGD}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_path_equals_that_of_torchs_optimiser(name):
+@pytest.mark.parametrize("kind", TORCHS)
+def test_a_path_equals_that_of_torchs_optimiser(kind):
     generator = torch.Generator().manual_seed(0)
     start = [torch.randn(4, 3, generator=generator), torch.randn(5, generator=generator)]
     ours = [tensor.clone().requires_grad_() for tensor in start]
     theirs = [tensor.clone().requires_grad_() for tensor in start]
-    optimizer, reference = OPTIMIZERS[name](ours), TORCHS[name](theirs, lr=0.0)
+    optimizer, reference = kind(ours), TORCHS[kind](theirs, lr=0.0)
     for step in range(50):
         lr = 0.1 / (1 + step)
         reference.param_groups[0]["lr"] = lr
@@ -30,10 +32,23 @@ def test_a_path_equals_that_of_torchs_optimiser(name):
     assert not torch.allclose(ours[0], start[0])
 
 
-def test_an_optimiser_does_not_import_torchs_compiler():
+def test_a_gpu_has_the_fused_adam_and_other_devices_their_own():
+    far = SimpleNamespace(device=torch.device("cuda"))
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(optimizers.ON_GPU, "adam", made.append)
+        optimizers.make("adam", [far])
+    assert made == [[far]]
+    assert optimizers.ON_GPU["adam"] is FusedAdam
+    assert type(optimizers.make("adam", [torch.zeros(1)])) is Adam
+    assert type(optimizers.make("sgd", [torch.zeros(1)])) is SGD
+
+
+@pytest.mark.parametrize("kind", ["Adam", "FusedAdam"])
+def test_an_optimiser_does_not_import_torchs_compiler(kind):
     """It takes seconds, which every refinement job would pay."""
     code = (
-        "import sys, torch; from sgaplus.refinement.optimizers import Adam; x = torch.zeros(2, requires_grad=True);"
-        "o = Adam([x]); x.sum().backward(); o.step(0.1); assert 'torch._dynamo' not in sys.modules"
+        "import sys, torch; from sgaplus.refinement import optimizers; x = torch.zeros(2, requires_grad=True);"
+        f"o = optimizers.{kind}([x]); x.sum().backward(); o.step(0.1); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

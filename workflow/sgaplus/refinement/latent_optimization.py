@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sgaplus.codec.frozen import Codec, Measurement
 from sgaplus.codec.latents import Latents, Relax
+from sgaplus.refinement import optimizers
 from sgaplus.refinement.low_precision import SynthesisTarget, corrected
 from sgaplus.refinement.method import Method, Plan
-from sgaplus.refinement.optimizers import OPTIMIZERS
 from sgaplus.refinement.rounding import Rounding
 
 CORRECT_EVERY = 50
@@ -75,7 +75,7 @@ class LatentOptimization:
         start = codec.analyse(self.batch.x, self.strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
         self.streams = [random_stream(plan.seed, name, codec.device) for name in self.names]
-        self.optimizer = OPTIMIZERS[method.optimizer]([self.latents.y, self.latents.z])
+        self.optimizer = optimizers.make(method.optimizer, [self.latents.y, self.latents.z])
 
     def loss(self, step: int) -> Tensor:
         """Each image's method loss before a step, (B,); draws the step's random numbers."""

@@ -72,7 +72,9 @@ class Trainer:
         if kernels:
             matrices = [matrix for _, matrix in self.matrices]
             self.scheduled.append((torch.optim.Muon(matrices, lr=recipe.kernel_lr, weight_decay=0.0), recipe.kernel_lr))
-        aux_optimizer = torch.optim.Adam([model.entropy_bottleneck.quantiles], lr=recipe.aux_lr)
+        aux_optimizer = torch.optim.Adam(
+            [model.entropy_bottleneck.quantiles], lr=recipe.aux_lr, fused=device.type == "cuda"
+        )
         self.optimizers = [*(optimizer for optimizer, _ in self.scheduled), aux_optimizer]
         self.stop_requested = False
         self.precision = fast_precision(device) if recipe.precision == "auto" else recipe.precision
