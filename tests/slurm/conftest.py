@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,21 @@ def project(folder: Path) -> Path:
     """A checkout of the project."""
     (folder / "project").mkdir()
     return checkout(folder / "project")
+
+
+@contextmanager
+def running(project: Path, cluster: Cluster, *arguments: str) -> Iterator[tuple[subprocess.Popen, Path]]:
+    """Snakemake in a checkout, and the file that it prints to; ended when the caller has failed."""
+    log = project / "printed.txt"
+    environment = cluster.environment | {"PYTHONPATH": str(project / "workflow")}  # the checkout's library
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=project, env=environment, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+        try:
+            yield process, log
+        finally:
+            if process.poll() is None:
+                process.kill()  # it would wait for its jobs, which the cluster ends
+                process.wait()

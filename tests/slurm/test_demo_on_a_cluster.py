@@ -5,10 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from sgaplus import records
 from sgaplus.codec.hyperprior import load_state, weights_sha256
 
 from .cluster import Cluster, wait_until
+from .conftest import running
 
 # Three of the seven models, one of which is not there at first; `auto`, so that jobs ask for a GPU.
 THREE = ["small_lmbda0.0025", "small_lmbda0.01", "small_lmbda0.04"]
@@ -59,24 +57,6 @@ class Finished:
 
     def of(self, rule: str) -> list[dict[str, str]]:
         return [job for job in self.jobs if re.match(rf"rule_{rule}(_wildcards_|$)", job["Comment"])]
-
-
-@contextmanager
-def running(project: Path, cluster: Cluster, *arguments: str) -> Iterator[tuple[subprocess.Popen, Path]]:
-    """Snakemake in a checkout, and the file that it prints to; ended when the caller has failed."""
-    log = project / "printed.txt"
-    environment = cluster.environment | {"PYTHONPATH": str(project / "workflow")}  # the checkout's library
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=project, env=environment, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
-        try:
-            yield process, log
-        finally:
-            if process.poll() is None:
-                process.kill()  # it would wait for its jobs, which the cluster ends
-                process.wait()
 
 
 class Trouble:
