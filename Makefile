@@ -7,7 +7,8 @@
 #   make lint-actions  checks of .github
 #   make docs          the documentation, as a site: site/index.html
 #   make package       the wheel and the source distribution: dist/
-#   make bench         training and refinement against plain loops
+#   make bench         training and refinement against plain loops; with a GPU, bench-gpu too
+#   make bench-gpu     what the paper costs on this machine's GPU, in ten minutes: results/bench/gpu.md
 #   make lock          the newest versions that envs/*.in allow, into the locks
 #   make clean         removes results/demo and what docs and package made
 #   make help          this list
@@ -19,7 +20,7 @@ BIN := .venv/bin
 TOOLS := .venv-tools/bin
 DEMO := --configfile config/demo.yaml
 
-.PHONY: help install demo test test-slurm lint lint-actions docs package bench lock clean
+.PHONY: help install demo test test-slurm lint lint-actions docs package bench bench-gpu lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -82,6 +83,11 @@ package: .venv-tools/installed
 # training and refinement against the plain loops of a CompressAI user
 bench: install
 	$(BIN)/python -m sgaplus.benchmarks
+	$(BIN)/python -m sgaplus.benchmarks.gpu --device auto
+
+# steps per second at the paper's sizes, and the hours that follow, which snakemake -n tells from then on
+bench-gpu: install
+	$(BIN)/python -m sgaplus.benchmarks.gpu
 
 # take the newest versions that the lists allow
 lock: install

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shutil
@@ -103,6 +104,19 @@ def test_a_fresh_clone_plans_the_demo_without_network(clone, snakemake):
     assert jobs["train_model"] == len(used - brought(config))
     assert jobs["check_model"] == len(used & brought(config))
     assert jobs["refine"] == refinement_jobs(config)
+
+
+def test_the_plan_tells_the_hours_on_a_gpu_that_was_measured(clone, snakemake):
+    speeds = {part: [{"n": 192, "pixels": 65536, "pixels_per_second": 1e9}] for part in ("training", "refinement")}
+    file = clone / "results/bench/gpu.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"device": "A GPU", "speeds": speeds}))
+    try:
+        printed = snakemake(clone, "-n", "--quiet").stdout
+    finally:
+        shutil.rmtree(file.parent)
+    (line,) = (line for line in printed.splitlines() if "A GPU" in line)
+    assert re.fullmatch(r"On one A GPU, .* \d+\.\d hours of refinement for the whole configuration\.", line)
 
 
 def test_every_artifact_can_be_asked_for_by_name(clone, snakemake):

@@ -14,7 +14,15 @@ from snakemake.utils import update_config
 from sgaplus import code_version, paths, stale_lock
 from sgaplus.artifacts import kinds
 from sgaplus.codec.classical_codecs import CODECS
-from sgaplus.config import needed, on_disk, plan, references, targets, user_files
+from sgaplus.config import (
+    hours,
+    needed,
+    on_disk,
+    plan,
+    references,
+    targets,
+    user_files,
+)
 from sgaplus.config.layout import CODEC_JOB, NAME, REFINEMENT_JOB, one_of
 from sgaplus.config.run_files import RunFiles, described
 from sgaplus.data import datasets as data_sets

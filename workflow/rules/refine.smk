@@ -1,5 +1,10 @@
 # Refinement: one job per data set, chunk of images, model, and part of the refinements under that model.
 
+# Said once, by the process that plans, where `make bench-gpu` has measured a GPU.
+if GPU and workflow.is_main_process:
+    for note in hours.notes(config, SOURCES):
+        print(note, file=sys.stderr)
+
 
 # Of the first GPU that is free; a run whose GPU does not compute what the CPU does stops here.
 rule selftest:
