@@ -8,7 +8,7 @@ import torch
 from sgaplus import records
 from sgaplus.analysis import anchors
 from sgaplus.artifacts import model_card
-from sgaplus.codec.hyperprior import load_state, save_state
+from sgaplus.codec.hyperprior import load_state
 from sgaplus.data.index import read_index
 from sgaplus.files import replacing, write_json
 from sgaplus.logs import logged
@@ -19,7 +19,7 @@ with logged(snakemake.log[0]):
     names, output, test = snakemake.params.names, snakemake.output, snakemake.params.test
     cards = {name: json.loads(Path(card).read_text()) for name, card in zip(names, snakemake.input.cards, strict=True)}
     for trained, half in zip(snakemake.input.models, output.models, strict=True):
-        save_state(bundle.half_precision(load_state(trained)), half)
+        bundle.save_packed(bundle.half_precision(load_state(trained)), half)
     models = dict(zip(names, output.models, strict=True))
     lmbdas = {name: card["model"]["lmbda"] for name, card in cards.items()}
     tested = read_index(snakemake.input.test)

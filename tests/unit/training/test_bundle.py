@@ -14,7 +14,7 @@ from sgaplus.training.evaluation import evaluate
 
 def test_half_precision_halves_the_file_and_loads_in_plain_compressai(trained, tmp_path, picture):
     save_state(trained.state_dict(), tmp_path / "full.pth")
-    save_state(bundle.half_precision(load_state(tmp_path / "full.pth")), tmp_path / "half.pth")
+    bundle.save_packed(bundle.half_precision(load_state(tmp_path / "full.pth")), tmp_path / "half.pth")
     weights = sum(value.numel() for value in trained.parameters())
     assert (tmp_path / "half.pth").stat().st_size < 2 * weights + 50_000
     loaded = MeanScaleHyperprior.from_state_dict(torch.load(tmp_path / "half.pth", weights_only=True)).eval()
@@ -25,6 +25,29 @@ def test_half_precision_halves_the_file_and_loads_in_plain_compressai(trained, t
     decoded = loaded.decompress(coded["strings"], coded["shape"])["x_hat"]
     with torch.no_grad():
         torch.testing.assert_close(decoded, loaded(x)["x_hat"].clamp(0, 1), atol=1e-4, rtol=0)
+
+
+def test_packed_files_hold_the_same_are_smaller_and_equal_for_equal_weights(trained, tmp_path):
+    state = bundle.half_precision(trained.state_dict())
+    save_state(state, tmp_path / "plain.pth")
+    sizes = []
+    for name in ("packed.pth", "again.pth"):
+        bundle.save_packed(state, tmp_path / name)
+        sizes.append((tmp_path / name).stat().st_size)
+    assert (tmp_path / "packed.pth").read_bytes() == (tmp_path / "again.pth").read_bytes()
+    assert sizes[0] < 0.9 * (tmp_path / "plain.pth").stat().st_size
+    packed = torch.load(tmp_path / "packed.pth", weights_only=True)
+    assert all(packed[name].equal(value) for name, value in state.items())
+    assert packed.keys() == state.keys()
+
+
+def test_kernels_keep_nine_significant_bits(trained):
+    state = trained.state_dict()
+    half = bundle.half_precision(state)
+    kernel = state["g_a.0.weight"]
+    torch.testing.assert_close(half["g_a.0.weight"].float(), kernel, rtol=2**-9, atol=2**-24)
+    kept = half["g_a.0.weight"].view(torch.int16)[kernel.abs() > 2**-14]  # float16 has fewer bits below
+    assert not (kept & 0b11).any()
 
 
 @pytest.mark.parametrize("path", sorted(shipped("workflow/models").glob("*.pth")), ids=lambda p: p.stem)

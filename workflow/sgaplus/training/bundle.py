@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pandas as pd
 import torch
 from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
 
-from sgaplus.codec.hyperprior import load_state, widths
+from sgaplus.codec.hyperprior import load_state, save_state, widths
 from sgaplus.data.index import IndexedImage
+from sgaplus.files import replacing
 from sgaplus.training.evaluation import evaluate
+
+SIGNIFICANT_BITS = 9
+"""Of a kernel's weights, two fewer than float16 has: packed files get a tenth smaller, the loss 0.02 % larger."""
 
 CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr")
 """Columns of the measured curve: loss, bits per pixel and PSNR in dB of each model (means over the evaluation
@@ -22,10 +27,30 @@ images, hard rounding, weights as stored)."""
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict with its weights in float16, without the tables that ``update()`` computes anew.
 
-    CompressAI's constants stay as they are: the smallest likelihood, 1e-9, would be 0 in float16.
+    Kernels have :data:`SIGNIFICANT_BITS`. CompressAI's constants stay as they are: the smallest likelihood, 1e-9,
+    would be 0 in float16.
     """
     fresh = MeanScaleHyperprior(*widths(state))  # its tables are still empty
-    return fresh.state_dict() | {name: state[name].half() for name, _ in fresh.named_parameters()}
+    shorter = {
+        name: _shorter(state[name]) if value.ndim == 4 else state[name] for name, value in fresh.named_parameters()
+    }
+    return fresh.state_dict() | {name: weights.half() for name, weights in shorter.items()}
+
+
+def _shorter(kernel: Tensor) -> Tensor:
+    mantissa, exponent = torch.frexp(kernel)
+    return torch.ldexp(torch.round(mantissa * 2**SIGNIFICANT_BITS) / 2**SIGNIFICANT_BITS, exponent)
+
+
+def save_packed(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Write a state dict for ``torch.load``, all or nothing, in a compressed zip archive; torch's own are not."""
+    with replacing(path) as temporary:
+        save_state(state, temporary)
+        with ZipFile(temporary) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        with ZipFile(temporary, "w", ZIP_DEFLATED, compresslevel=9) as archive:
+            for name, content in contents.items():
+                archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # without today's date
 
 
 def measure(
