@@ -202,6 +202,23 @@ def test_a_sub_batch_that_does_not_fit_is_halved_and_done_from_its_beginning(cod
     assert "out of memory with 5 image(s) of 48x32 pixels at once; from their beginning in smaller parts" in caplog.text
 
 
+@pytest.mark.usefixtures("batches")
+@pytest.mark.parametrize(
+    ("margin", "names"), [(memory.MARGIN["cuda"], ["abc", "de"]), (1.0, ["abcd", "ab", "cd", "e"])]
+)
+def test_the_margin_spares_halving_where_a_step_takes_a_tenth_more_than_its_trial(
+    codec, picture, monkeypatch, margin, names
+):
+    images = [(name, picture(32, 48)) for name in "abcde"]
+    budget = 4 * 32 * 48 * 1000
+    monkeypatch.setattr(memory, "STEP_BYTES_BOUND", budget)  # so that a trial decides
+    monkeypatch.setattr(memory, "_measured_bytes", lambda codec, method: 1000)
+    monkeypatch.setitem(memory.MARGIN, "cpu", margin)
+    device = Device(monkeypatch, int(budget / 1100))
+    refine(codec, images, SSL, Plan(0.01, 1, memory_bytes=budget))
+    assert ["".join(together) for together, _ in device.sub_batches] == names
+
+
 def test_an_image_that_does_not_fit_is_cut_into_strips_and_refused_when_none_fits(codec, picture, monkeypatch):
     image = ("tall", picture(400, 16))
     (whole,) = refine(codec, [image], SSL, Plan(0.01, 3))

@@ -28,6 +28,11 @@ STEP_BYTES_BOUND = 24
 """Upper bound on a step's memory, in bytes per padded pixel and synthesis channel. Below the budget by this bound, no
 trial step is needed."""
 
+MARGIN = {"cpu": 1.0, "cuda": 1.15}
+"""Memory that a step is expected to take over its trial's, by kind of device. A GPU's allocator keeps pieces of other
+sizes, larger batches may take more scratch space, and the optimiser's moments come after the trial. On a
+CPU the trial's resident memory has the pieces in it, and images are refined one by one."""
+
 
 class StepMemory:
     """Working memory of a step under one codec, measured at most once for each rounding.
@@ -49,7 +54,8 @@ class StepMemory:
         for (height, width), members in groups.items():
             count, strip = min(len(members), LARGEST_SUB_BATCH.get(self.codec.device.type, len(members))), None
             if height * width * count * STEP_BYTES_BOUND * self.codec.channels > plan.memory_bytes:
-                fitting, strip = self.fit(height, width, self.bytes_per_pixel(method), plan.memory_bytes)
+                per_pixel = MARGIN[self.codec.device.type] * self.bytes_per_pixel(method)
+                fitting, strip = self.fit(height, width, per_pixel, plan.memory_bytes)
                 count = min(count, fitting)
             cut = f"strips of {strip * self.codec.model.stride} rows" if strip else f"{count} at once"
             logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)
