@@ -88,6 +88,7 @@ class Crops(Dataset[Tensor]):
         self.vary = vary
         self._room = cache_bytes
         self._cache: dict[int, np.ndarray] = {}
+        self._last: tuple[int, np.ndarray] | None = None
 
     def plan(self, step: int) -> list[Crop]:
         """All crops of a step."""
@@ -116,7 +117,9 @@ class Crops(Dataset[Tensor]):
     def _pixels(self, picture: int) -> np.ndarray:
         if picture in self._cache:
             return self._cache[picture]
-        pixels = self.pictures[picture].read()
+        if self._last is None or self._last[0] != picture:  # the crops of a picture follow one another
+            self._last = picture, self.pictures[picture].read()
+        pixels = self._last[1]
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._cache[picture] = pixels
