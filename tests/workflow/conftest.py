@@ -201,7 +201,7 @@ def tiny(entry: dict) -> dict:
     if "dataset" not in entry:
         return {}
     changes = {
-        **{"dataset": "large" if entry.get("quality") == "ms_ssim" else "pictures"},
+        **{"dataset": "large" if "quality" in entry else "pictures"},
         **{"models": ["low", "high"] if len(entry["models"]) > 1 else ["low"]},
         **{"steps": [2, 4] if len(entry["steps"]) > 1 else [4], "seeds": [0]},
     }

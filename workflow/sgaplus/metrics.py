@@ -7,7 +7,7 @@ import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from sgaplus.ms_ssim import SMALLEST_SIDE
+from sgaplus.qualities import QUALITIES
 
 PEAK = 255.0
 """Distortion is measured on the scale of 8-bit images, although images are in [0, 1] here."""
@@ -34,9 +34,27 @@ def psnr_of(original: np.ndarray, decoded: np.ndarray) -> float:
 def ms_ssim_of(original: np.ndarray, decoded: np.ndarray) -> float | None:
     """MS-SSIM between two pictures, uint8 (height, width, 3), up to 1 for equal ones: the mean of the colours'.
 
-    As CompressAI measures it. None where a side has fewer than :data:`SMALLEST_SIDE` pixels.
+    As CompressAI measures it. None where a side has fewer than 161 pixels.
     """
-    if min(original.shape[:2]) < SMALLEST_SIDE:
+    if min(original.shape[:2]) < QUALITIES["ms_ssim"].smallest_side:
         return None
-    pair = (torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() for picture in (original, decoded))
-    return ms_ssim(*pair, data_range=PEAK).item()
+    return ms_ssim(*(_batch(picture).float() for picture in (original, decoded)), data_range=PEAK).item()
+
+
+def haarpsi_of(original: np.ndarray, decoded: np.ndarray) -> float | None:
+    """HaarPSI between two pictures, uint8 (height, width, 3), up to 1 for equal ones.
+
+    The Haar wavelet-based perceptual similarity index (Reisenhofer et al. 2018), of luma and both chromas. None where
+    a side has fewer than 16 pixels.
+    """
+    from piq import haarpsi  # imports torchvision, a second that refinement and coding do without
+
+    if min(original.shape[:2]) < QUALITIES["haarpsi"].smallest_side:
+        return None
+    # in float32, 1 - HaarPSI of a fine picture would have two digits
+    return haarpsi(*(_batch(picture).double() for picture in (original, decoded)), data_range=PEAK).item()
+
+
+def _batch(picture: np.ndarray) -> Tensor:
+    """A picture as a batch of one, uint8 (1, 3, height, width)."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]

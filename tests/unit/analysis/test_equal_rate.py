@@ -13,9 +13,13 @@ SIZE = {"width": 1000, "height": 500}
 
 
 def quality(bpp: float, image: int) -> dict:
-    """PSNR and MS-SSIM of some codec: straight lines over log rate."""
+    """Qualities of some codec: straight lines over log rate."""
     decibels = 10 + 5 * math.log10(bpp)
-    return {"psnr": 30 + image + 10 * math.log10(bpp), "ms_ssim": 1 - 10 ** (-decibels / 10)}
+    return {
+        "psnr": 30 + image + 10 * math.log10(bpp),
+        "ms_ssim": 1 - 10 ** (-decibels / 10),
+        "haarpsi": 1 - 10 ** (-decibels / 20),
+    }
 
 
 def coded(factor: float = 1.0, images: int = 2, codec: str = "webp") -> pd.DataFrame:
@@ -45,6 +49,7 @@ def test_at_our_rate_stands_the_quality_of_each_codec():
     assert own.bpp == webp.bpp == jpeg.bpp == pytest.approx(0.3)
     assert webp.psnr == pytest.approx(own.psnr, abs=1e-6)
     assert webp.ms_ssim == pytest.approx(own.ms_ssim, abs=1e-6)
+    assert webp.haarpsi == pytest.approx(own.haarpsi, abs=1e-6)
     assert jpeg.psnr == pytest.approx(own.psnr - 10 * math.log10(2), abs=1e-6)
     assert math.isnan(own.encode)
     assert own.decode == pytest.approx(2)

@@ -51,24 +51,28 @@ def test_a_bitstream_that_was_not_written_is_named():
         selection.with_rate(rows.drop(columns="bytes"), "actual")
 
 
-def test_ms_ssim_stands_at_the_base_model_and_after_the_last_step():
+@pytest.mark.parametrize(("quality", "share"), [("ms_ssim", 2), ("haarpsi", 3)])
+def test_a_similarity_stands_at_the_base_model_and_after_the_last_step(quality, share):
     records = refined(("sga", "ssl"), lmbdas=(0.001, 0.01), images=2, seeds=(0, 1))
-    found = selection.with_quality(records, decoded(records), "ms_ssim")
+    found = selection.with_quality(records, decoded(records), quality)
     assert set(found["step"]) == {0, 2000}
     assert len(found) == (records["step"].isin([0, 2000])).sum()
-    np.testing.assert_allclose(found["ms_ssim_decibels"], found["psnr"] / 2)
+    np.testing.assert_allclose(found[f"{quality}_decibels"], found["psnr"] / share)
     assert selection.with_quality(records, decoded(records), "psnr") is records
 
 
-def test_pictures_without_ms_ssim_or_bitstream_are_named():
+@pytest.mark.parametrize(
+    ("quality", "said"), [("ms_ssim", "161 pixels, so there is no MS-SSIM"), ("haarpsi", "16 pixels.*no HaarPSI")]
+)
+def test_pictures_without_similarity_or_bitstream_are_named(quality, said):
     records = refined(("ssl",), images=2)
     known = decoded(records)
-    small = known.assign(ms_ssim=known["ms_ssim"].where(known["image"] != "image01"))
-    with pytest.raises(RecordError, match="image01: a side has fewer than 161 pixels"):
-        selection.with_quality(records, small, "ms_ssim")
+    small = known.assign(**{quality: known[quality].where(known["image"] != "image01")})
+    with pytest.raises(RecordError, match=f"image01: a side has fewer than {said}"):
+        selection.with_quality(records, small, quality)
     for kept in (known["step"] > 0, known["image"] != "image01"):
         with pytest.raises(RecordError, match="image01: no bitstream was written"):
-            selection.with_quality(records, known[kept], "ms_ssim")
+            selection.with_quality(records, known[kept], quality)
 
 
 def test_ms_ssim_in_decibels_is_unknown_where_ms_ssim_is():

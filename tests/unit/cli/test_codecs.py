@@ -86,6 +86,7 @@ def test_a_comparison_is_told_to_programs_too(photos, coded, capsys):
     assert ours["bpp"] == webp["bpp"] == pytest.approx(told["mean"]["bpp"])
     assert ours["psnr"] == pytest.approx(told["mean"]["psnr"])
     assert ours["ms_ssim"] is None  # the photographs are too small
+    assert 0 < ours["haarpsi"] < 1
     assert webp["encode_seconds_per_megapixel"] > 0
 
 

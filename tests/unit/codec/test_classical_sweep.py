@@ -8,7 +8,7 @@ import torch
 from compressai.utils.bench.codecs import JPEG, WebP
 from PIL import Image
 
-from sgaplus import records
+from sgaplus import metrics, records
 from sgaplus.codec.classical_codecs import CODECS, Setting
 from sgaplus.codec.classical_sweep import measure, sweep
 from sgaplus.data.pictures import read
@@ -25,6 +25,7 @@ def test_a_row_is_of_the_whole_file_and_of_what_it_decodes_to(photograph):
     assert row["mse"] == pytest.approx(error)
     assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
     assert row["ms_ssim"] is None  # the picture is too small for it
+    assert row["haarpsi"] == metrics.haarpsi_of(pixels, CODECS["jpeg"].decode(file))
     assert row["encode_seconds"] > 0
     assert row["decode_seconds"] > 0
 

@@ -275,14 +275,24 @@ def test_ms_ssim_needs_large_pictures_and_anchors_that_are_measured():
     )
 
 
-def test_ms_ssim_needs_bitstreams():
-    entry = CURVES | {"quality": "ms_ssim", "steps": [20, 40]}
+def test_haarpsi_is_there_for_smaller_pictures():
+    entry = CURVES | {"methods": ["ssl"], "quality": "haarpsi", "anchors": ["jpeg"]}
+    validated(small(**{"experiments.curves": entry, "datasets.photos.crop": [200, 160]}))
+    cropped = small(**{"experiments.curves": entry, "datasets.photos.crop": [15, 160]})
+    assert refusal(cropped).startswith("experiments.curves.quality: haarpsi needs pictures of 16 pixels a side, and")
+
+
+@pytest.mark.parametrize("quality", ["ms_ssim", "haarpsi"])
+def test_similarities_need_bitstreams(quality):
+    entry = CURVES | {"quality": quality, "steps": [20, 40]}
     message = refusal(small(**{"experiments.curves": entry}))
-    assert message.startswith("experiments.curves.quality: ms_ssim needs bitstreams, which are written after the last")
+    assert message.startswith(
+        f"experiments.curves.quality: {quality} needs bitstreams, which are written after the last"
+    )
     assert message.endswith("or write `quality: psnr`.")
     claim = CLAIM | {"check": "fewer_bits", "method": "ssl", "than": ["base"], "steps": 20}
     config = small(**{"experiments.curves": entry | {"steps": [40]}}, claims={"c": claim})
-    assert refusal(config).startswith("claims.c.steps: experiments.curves.quality is ms_ssim, and bitstreams are")
+    assert refusal(config).startswith(f"claims.c.steps: experiments.curves.quality is {quality}, and bitstreams are")
 
 
 SWEPT = {"tau_max": [0.5, 1.0]}

@@ -47,6 +47,9 @@ def test_bitstreams_are_measured_by_what_they_decode_to(codec, images, tmp_path)
     assert refined["bytes"] == len(stream)
     assert refined["bpp"] == 8 * len(stream) / (170 * 180)
     assert refined["ms_ssim"] == metrics.ms_ssim_of(original, picture)
+    assert refined["haarpsi"] == metrics.haarpsi_of(original, picture)
+    assert base["encode_seconds"] > 0
+    assert "encode_seconds" not in refined  # it was refinement
     assert (refined["target_lmbda"], refined["variant"], refined["seed"]) == (0.02, "ssl_a1", 3)
     assert [row["ms_ssim"] is None for row in rows] == [False, False, True, True]  # b is too small
     records.write(rows, tmp_path / "rows.parquet", records.DECODED_SCHEMA)

@@ -16,6 +16,7 @@ from sgaplus.analysis.published import Published
 from sgaplus.analysis.rd_curves import PSNR, RATE
 from sgaplus.analysis.selection import with_decibels
 from sgaplus.codec.classical_codecs import CODECS
+from sgaplus.qualities import QUALITIES
 
 
 def label(name: str) -> str:
@@ -42,7 +43,7 @@ def curves(
         dataset: The data set.
         published: Published numbers.
         coded: Records of classical codecs, with the columns of ``records.CODED``.
-        quality: A key of ``rd_curves.QUALITIES``; published curves are of PSNR alone.
+        quality: A key of ``QUALITIES``; published curves are of PSNR alone.
 
     Raises:
         KeyError: there is no such curve for the data set.
@@ -50,8 +51,7 @@ def curves(
     known = published.curves(dataset) if quality == "psnr" else {}
     if names is None:
         return known
-    column, _ = rd_curves.QUALITIES[quality]
-    coded = coded if quality == "psnr" else with_decibels(coded)
+    coded, column = coded if quality == "psnr" else with_decibels(coded), QUALITIES[quality].column
     measured = {name: _rows(coded, dataset, name) for name in classical(names)}
     return {label(name): classical_curve(measured[name], column) if name in measured else known[name] for name in names}
 

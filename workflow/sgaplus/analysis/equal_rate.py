@@ -12,6 +12,7 @@ from sgaplus.analysis import anchors, rd_curves
 from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import RATE
 from sgaplus.analysis.selection import with_decibels
+from sgaplus.qualities import QUALITIES, SIMILARITIES
 
 
 class Beside(NamedTuple):
@@ -21,7 +22,7 @@ class Beside(NamedTuple):
         name: Its name in print.
         bpp: The rate, bits per pixel of whole files.
         psnr: dB at that rate; nan where the codec does not reach it.
-        ms_ssim: Likewise; nan too where a photograph is too small for it.
+        ms_ssim, haarpsi: Likewise; nan too where a photograph is too small for it.
         encode, decode: Seconds per megapixel, of a classical codec over its whole sweep; nan where they are not known.
         bits: Difference of our rate to the codec's at equal PSNR in %, below 0 where ours is lower.
     """
@@ -30,6 +31,7 @@ class Beside(NamedTuple):
     bpp: float
     psnr: float
     ms_ssim: float
+    haarpsi: float
     encode: float
     decode: float
     bits: Estimate
@@ -46,7 +48,7 @@ def compare(ours: pd.DataFrame, coded: pd.DataFrame) -> list[list[Beside]]:
 
     Args:
         ours: A row per photograph and rate: ``rate`` tells them, ``image``, ``width``, ``height``, ``bpp``, ``psnr``,
-            ``ms_ssim``, ``decode_seconds``.
+            ``ms_ssim``, ``haarpsi``, ``decode_seconds``.
         coded: Records of classical codecs on the same photographs.
 
     Returns:
@@ -68,16 +70,17 @@ def _bits(anchor: np.ndarray, curve: np.ndarray) -> Estimate:
 
 
 def _ours(rows: pd.DataFrame) -> Beside:
-    bpp, psnr, ms_ssim = rows[["bpp", "psnr", "ms_ssim"]].astype(float).mean(skipna=False)
-    return Beside(OURS, bpp, psnr, ms_ssim, float("nan"), per_megapixel(rows, "decode_seconds"), UNKNOWN)
+    bpp, psnr, ms_ssim, haarpsi = rows[["bpp", "psnr", *SIMILARITIES]].astype(float).mean(skipna=False)
+    return Beside(OURS, bpp, psnr, ms_ssim, haarpsi, float("nan"), per_megapixel(rows, "decode_seconds"), UNKNOWN)
 
 
 def _at(name: str, rows: pd.DataFrame, bpp: float, bits: Estimate) -> Beside:
     """A classical codec at a rate."""
     quality = _interpolated(rows, "psnr", bpp)
-    similarity = 1 - 10 ** (-_interpolated(rows, "ms_ssim_decibels", bpp) / 10)
+    in_decibels = (_interpolated(rows, QUALITIES[name].column, bpp) for name in SIMILARITIES)
+    ms_ssim, haarpsi = (1 - 10 ** (-value / 10) for value in in_decibels)
     encode, decode = (per_megapixel(rows, f"{what}_seconds") for what in ("encode", "decode"))
-    return Beside(anchors.label(name), bpp, quality, similarity, encode, decode, bits)
+    return Beside(anchors.label(name), bpp, quality, ms_ssim, haarpsi, encode, decode, bits)
 
 
 def _interpolated(rows: pd.DataFrame, quality: str, bpp: float) -> float:
@@ -100,11 +103,12 @@ def points(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: Columns that tell the settings.
 
     Returns:
-        The columns of ``by``, ``bpp``, ``psnr``, ``ms_ssim``, and of the seconds those that the rows have.
+        The columns of ``by``, ``bpp``, ``psnr``, ``ms_ssim``, ``haarpsi``, and of the seconds those that the rows have.
     """
     sizes = (rows["width"] * rows["height"]).astype(float) / 1e6
-    groups = rows.assign(ms_ssim=rows["ms_ssim"].astype(float), megapixels=sizes).groupby(list(by), sort=False)
-    found = groups[["bpp", "psnr", "ms_ssim"]].mean()
+    known = {name: rows[name].astype(float) for name in SIMILARITIES}
+    groups = rows.assign(**known, megapixels=sizes).groupby(list(by), sort=False)
+    found = groups[["bpp", "psnr", *SIMILARITIES]].mean()
     for seconds in ("encode_seconds", "decode_seconds"):
         if seconds in rows:
             found[f"{seconds}_per_megapixel"] = groups[seconds].sum() / groups["megapixels"].sum()

@@ -20,10 +20,6 @@ RATE, PSNR = 0, 1
 POINT = ("model_lmbda", "model", "target_lmbda")
 
 
-QUALITIES = {"psnr": ("psnr", "PSNR"), "ms_ssim": ("ms_ssim_decibels", "MS-SSIM")}
-"""Column and name of each quality, in dB."""
-
-
 def points(rows: pd.DataFrame, by: Sequence[str] = POINT, quality: str = "psnr") -> pd.DataFrame:
     """Mean rate and quality over images and seeds of each operating point, by lambda of the model and of the target.
 

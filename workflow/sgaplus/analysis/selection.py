@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sgaplus import ms_ssim
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.errors import RecordError
+from sgaplus.qualities import QUALITIES, SIMILARITIES, decibels
 
 BASE_KEY = ["dataset", "image", "model", "target_lmbda"]
 
@@ -71,42 +71,42 @@ def with_quality(rows: pd.DataFrame, decoded: pd.DataFrame, quality: str) -> pd.
     Args:
         rows: Rows of the records.
         decoded: Records of decoded bitstreams.
-        quality: ``psnr``, which all rows have, or ``ms_ssim``, which only steps with a bitstream have: the base model's
-            and the last.
+        quality: A key of ``QUALITIES``: ``psnr``, which all rows have, or another, which only steps with a bitstream
+            have: the base model's and the last.
 
     Returns:
-        The rows with the column ``psnr``, or ``ms_ssim_decibels``.
+        The rows with the quality's column.
 
     Raises:
         RecordError: a picture is too small for it, or has no bitstream.
     """
     if quality == "psnr":
         return rows
-    small = decoded.loc[decoded["ms_ssim"].isna(), "image"]
+    label, column, smallest_side = QUALITIES[quality]
+    small = decoded.loc[decoded[quality].isna(), "image"]
     if len(small):
         raise RecordError(
-            f"{', '.join(sorted(set(small)))}: a side has fewer than {ms_ssim.SMALLEST_SIDE} pixels, so there is "
-            "no MS-SSIM."
+            f"{', '.join(sorted(set(small)))}: a side has fewer than {smallest_side} pixels, so there is no {label}."
         )
     of_base = ["dataset", "image", "model", "step"]
     of_refined = [*of_base, "target_lmbda", "variant", "seed"]
     ends = rows["step"] == rows.groupby([key for key in of_refined if key != "step"])["step"].transform("max")
     known, is_base = with_decibels(decoded), rows["step"] == 0
     found = [
-        own.merge(known[[*keys, "ms_ssim_decibels"]].drop_duplicates(keys), "left", keys)
+        own.merge(known[[*keys, column]].drop_duplicates(keys), "left", keys)
         for own, keys in ((rows[is_base], of_base), (rows[ends & ~is_base], of_refined))
     ]
     joined = pd.concat(found, ignore_index=True)
-    lacking = joined.loc[joined["ms_ssim_decibels"].isna(), "image"]
+    lacking = joined.loc[joined[column].isna(), "image"]
     if len(lacking):
-        raise RecordError(f"{', '.join(sorted(set(lacking)))}: no bitstream was written, so there is no MS-SSIM.")
+        raise RecordError(f"{', '.join(sorted(set(lacking)))}: no bitstream was written, so there is no {label}.")
     return joined
 
 
 def with_decibels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with ``ms_ssim_decibels``, in which curves are drawn and compared; nan where there is no MS-SSIM."""
-    known = rows["ms_ssim"].astype(float)
-    return rows.assign(ms_ssim_decibels=known.map(ms_ssim.decibels, na_action="ignore"))
+    """The rows with their similarities in dB, in which curves are drawn and compared; nan where one is not known."""
+    known = {QUALITIES[name].column: rows[name].astype(float) for name in SIMILARITIES if name in rows}
+    return rows.assign(**{column: values.map(decibels, na_action="ignore") for column, values in known.items()})
 
 
 def with_rate(rows: pd.DataFrame, bitrate: str) -> pd.DataFrame:

@@ -14,8 +14,8 @@ from sgaplus import records
 from sgaplus.analysis import anchors
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.published import Published
-from sgaplus.analysis.rd_curves import QUALITIES
 from sgaplus.analysis.selection import with_quality
+from sgaplus.qualities import QUALITIES
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Results:
     @property
     def quality(self) -> tuple[str, str]:
         """The column with the experiment's quality, in dB, and its name in print."""
-        return QUALITIES[self.experiment.quality]
+        quality = QUALITIES[self.experiment.quality]
+        return quality.column, quality.label
 
 
 def beside(

@@ -22,8 +22,9 @@ from sgaplus.codec.classical_codecs import CODECS
 from sgaplus.codec.classical_sweep import sweep
 from sgaplus.files import replacing, write_json
 from sgaplus.progress import tqdm
+from sgaplus.qualities import QUALITIES, SIMILARITIES
 
-SHOWN = f"{'':<10}  {'bpp':>8}  {'PSNR':>6}  {'MS-SSIM':>8}  {'enc s/MP':>8}  {'dec s/MP':>8}  our bits"
+SHOWN = f"{'':<10}  {'bpp':>8}  {'PSNR':>6}  {'MS-SSIM':>8}  {'HaarPSI':>8}  {'enc s/MP':>8}  {'dec s/MP':>8}  our bits"
 """The heading of the table."""
 
 SAID = "our bits: against that codec's at equal PSNR, below 0 % where ours are fewer; s/MP: seconds per megapixel"
@@ -81,8 +82,8 @@ def text(rates: Iterable[Sequence[Beside]]) -> str:
 
 
 def _line(one: Beside) -> str:
-    numbers = [(one.bpp, 8, ".4f"), (one.psnr, 6, ".2f"), (one.ms_ssim, 8, ".5f"), (one.encode, 8, ".3f")]
-    cells = [_number(*number) for number in (*numbers, (one.decode, 8, ".3f"))]
+    rate = [(one.bpp, 8, ".4f"), (one.psnr, 6, ".2f"), (one.ms_ssim, 8, ".5f"), (one.haarpsi, 8, ".5f")]
+    cells = [_number(*number) for number in (*rate, (one.encode, 8, ".3f"), (one.decode, 8, ".3f"))]
     bits = "" if math.isnan(one.bits.value) else f"{one.bits.value:+.1f} %"
     if bits and not math.isnan(one.bits.low):
         bits += f" [{one.bits.low:+.1f}, {one.bits.high:+.1f}]"
@@ -101,7 +102,7 @@ def values(rates: Iterable[Sequence[Beside]]) -> list[dict[str, Any]]:
 
     return [
         {"name": one.name}
-        | {name: known(getattr(one, name)) for name in ("bpp", "psnr", "ms_ssim")}
+        | {name: known(getattr(one, name)) for name in ("bpp", "psnr", *SIMILARITIES)}
         | {f"{name}_seconds_per_megapixel": known(getattr(one, name)) for name in ("encode", "decode")}
         | {f"our_bits_{name}": known(value) for name, value in zip(("percent", "low", "high"), one.bits, strict=True)}
         for beside in rates
@@ -157,10 +158,12 @@ def as_compressai(name: str, description: str, rows: pd.DataFrame) -> dict[str, 
 
 
 def _plot(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """PSNR and, where it is known, MS-SSIM against rate, a line per codec."""
-    panels = {"psnr": "PSNR (dB)"}
-    if all(rows["ms_ssim"].notna().all() for rows in curves.values()):
-        panels["ms_ssim_decibels"] = "MS-SSIM (dB)"
+    """PSNR and, where they are known, MS-SSIM and HaarPSI against rate, a line per codec."""
+    panels = {
+        quality.column: f"{quality.label} (dB)"
+        for name, quality in QUALITIES.items()
+        if all(rows[name].notna().all() for rows in curves.values())
+    }
     figure, axes = style.panels_of(len(panels), columns=len(panels), height=3.0)
     for axis, (quality, label) in zip(axes, panels.items(), strict=True):
         for name, rows in curves.items():

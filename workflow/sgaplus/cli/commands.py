@@ -370,6 +370,9 @@ def _measured(photo: Input, path: Path, models: Sequence[Model], beside: bool = 
     decoded, latents = coder.decode(data, path)
     seconds = time.perf_counter() - start
     compared = {"path": str(photo), "rate": str(path.parent), "icc": icc, "decode_seconds": seconds}
+    if beside:
+        compared["ms_ssim"] = metrics.ms_ssim_of(pixels, decoded)
+        compared["haarpsi"] = metrics.haarpsi_of(pixels, decoded)
     return {
         "image": photo.name,
         "width": header.width,
@@ -379,7 +382,7 @@ def _measured(photo: Input, path: Path, models: Sequence[Model], beside: bool = 
         "bpp": header.bpp,
         "estimated_bpp": compression.estimated_bpp(model.codec, latents, header.width * header.height),
         "psnr": metrics.psnr_of(pixels, decoded),
-        **(compared | {"ms_ssim": metrics.ms_ssim_of(pixels, decoded)} if beside else {}),
+        **(compared if beside else {}),
     }
 
 

@@ -50,6 +50,7 @@ def measure(pixels: np.ndarray, codec: str, setting: Setting) -> dict[str, Any]:
         "mse": metrics.mse_of(pixels, decoded),
         "psnr": metrics.psnr_of(pixels, decoded),
         "ms_ssim": metrics.ms_ssim_of(pixels, decoded),
+        "haarpsi": metrics.haarpsi_of(pixels, decoded),
         "encode_seconds": encoded - start,
         "decode_seconds": end - encoded,
     }

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from sgaplus import ms_ssim
 from sgaplus.analysis.experiment import Claim, Experiment
 from sgaplus.artifacts import kinds
 from sgaplus.codec.classical_codecs import CODECS
@@ -18,6 +17,7 @@ from sgaplus.config.plan import trained_here
 from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.paths import shipped
+from sgaplus.qualities import QUALITIES, SIMILARITIES
 from sgaplus.refinement import rounding_source
 
 NAMED = ("datasets", "models", "methods", "experiments", "claims")
@@ -201,9 +201,10 @@ def _check_experiment(config: Mapping[str, Any], name: str) -> None:
         for key, demand, number in kind.misfits(experiment):
             raise ConfigError(f"{where}.{key}: {kind.name} needs {demand}, and has {number}.")
     crop = config["datasets"].get(experiment.dataset, {}).get("crop", [])
-    if experiment.quality != "psnr" and crop and min(crop) < ms_ssim.SMALLEST_SIDE:
+    side = QUALITIES[experiment.quality].smallest_side
+    if crop and min(crop) < side:
         raise ConfigError(
-            f"{where}.quality: {experiment.quality} needs pictures of {ms_ssim.SMALLEST_SIDE} pixels a side, and "
+            f"{where}.quality: {experiment.quality} needs pictures of {side} pixels a side, and "
             f"datasets.{experiment.dataset}.crop is {crop}. Name another data set, or leave it out."
         )
     for anchor in experiment.anchors or ():
@@ -240,7 +241,10 @@ def _check_keys(entry: Mapping[str, Any], needed: Iterable[str], taken: set[str]
 def _check_bitstreams(config: Mapping[str, Any], name: str) -> None:
     """Real bitstreams are there for every step count at which an experiment shows their rate or what they decode to."""
     experiment = Experiment.of(config["experiments"][name])
-    for key, value, instead in (("bitrate", "actual", "estimated"), ("quality", "ms_ssim", "psnr")):
+    for key, value, instead in (
+        ("bitrate", "actual", "estimated"),
+        *(("quality", name, "psnr") for name in SIMILARITIES),
+    ):
         if getattr(experiment, key) != value:
             continue
         for refinement in plan.refinements(config, name).values():
