@@ -98,6 +98,16 @@ def test_bitstreams_are_decoded_only_where_an_experiment_has_another_quality():
     assert found.to_decode("photos", "low", "0") == []
 
 
+def test_the_base_model_is_timed_in_one_job_per_model_and_chunk():
+    entry = {**CONFIG["experiments"]["curves"], "table": "speed", "models": ["low", "high"]}
+    entry = {key: value for key, value in entry.items() if key != "figure"}
+    found = files(experiments={"curves": CONFIG["experiments"]["curves"], "speed": entry})
+    jobs = [f"photos/{model}/part0_chunk{chunk}" for model in ("low", "high") for chunk in (0, 1, 2)]
+    assert found.decoded("speed") == [f"results/test/decoded/{job}.parquet" for job in jobs]
+    assert len(found.records("speed")) > len(jobs)
+    assert found.to_decode("photos", "low", "0") == []
+
+
 def test_experiments_by_what_shows_them(found):
     assert found.with_figure == ["explained", "curves", "pictures"]
     assert found.with_pictures == ["pictures"]

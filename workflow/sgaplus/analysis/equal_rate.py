@@ -91,8 +91,8 @@ def _interpolated(rows: pd.DataFrame, quality: str, bpp: float) -> float:
 
 
 def per_megapixel(rows: pd.DataFrame, seconds: str) -> float:
-    """Seconds per megapixel of all rows together."""
-    return float(rows[seconds].sum() / (rows["width"] * rows["height"]).sum() * 1e6)
+    """Seconds per megapixel of all rows together; nan where a row's are not known."""
+    return float(rows[seconds].sum(skipna=False) / (rows["width"] * rows["height"]).sum() * 1e6)
 
 
 def points(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

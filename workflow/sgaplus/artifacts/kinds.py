@@ -45,6 +45,7 @@ class Kind:
         of_experiment: For a check, keys that the claim's experiment must have.
         refines: Whether it is about refinements: their records are its input.
         bitstreams: Whether it decodes bitstreams, and so needs them and the models.
+        times_base: Whether it has the seconds of the base model's coding, measured where bitstreams are decoded.
         at_last_step: Whether each method is evaluated after the largest step count, and so must run that long.
         swept: Number of swept parameters.
         fewest_models, fewest_steps: Least number of each.
@@ -67,6 +68,7 @@ class Kind:
     of_experiment: tuple[str, ...] = ()
     refines: bool = True
     bitstreams: bool = False
+    times_base: bool = False
     at_last_step: bool = False
     swept: int | None = None
     fewest_models: int = 1

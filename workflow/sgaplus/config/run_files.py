@@ -75,16 +75,29 @@ class RunFiles:
         return self._of_jobs(experiment, "zip")
 
     def decoded(self, *experiments: str) -> list[str]:
-        """The records of experiments' decoded bitstreams, where a quality is measured on them alone, each once."""
-        jobs = (job for name in experiments if self._decodes(name) for job in self._jobs(name))
+        """The records of decoded bitstreams that experiments need, each once.
+
+        A quality that is measured on them alone needs all of an experiment's; the base model's seconds need one job per
+        model and chunk of images.
+        """
+        jobs = (job for name in experiments for job in self._decoding(name))
         return [self.layout.decoded(job) for job in dict.fromkeys(jobs)]
 
     def to_decode(self, dataset: str, model: str, part: str) -> list[Refinement]:
         """The refinements of a job whose bitstreams some experiment needs decoded."""
-        wanted = {key for name in self.selected if self._decodes(name) for key in self.selected[name]}
+        wanted = {key for name in self.selected if self._has_similarity(name) for key in self.selected[name]}
         return [one for one in self.refinements_of(dataset, model, part) if one.key in wanted]
 
-    def _decodes(self, experiment: str) -> bool:
+    def _decoding(self, experiment: str) -> list[str]:
+        if self._has_similarity(experiment):
+            return self._jobs(experiment)
+        table = self.config["experiments"][experiment].get("table")
+        if table and kinds.find("table", table).times_base:
+            first = {(dataset, model): part for dataset, model, part in reversed(self._parts(experiment))}
+            return self._jobs_of((*key, part) for key, part in reversed(first.items()))
+        return []
+
+    def _has_similarity(self, experiment: str) -> bool:
         return self.config["experiments"][experiment].get("quality", "psnr") != "psnr"
 
     def coded(self, *experiments: str) -> list[str]:
@@ -106,11 +119,17 @@ class RunFiles:
 
     def _jobs(self, experiment: str | None) -> list[str]:
         """The jobs that do an experiment's refinements, named as :data:`REFINEMENT_JOB`; without one, all."""
+        return self._jobs_of(self._parts(experiment))
+
+    def _parts(self, experiment: str | None) -> list[tuple[str, str, str]]:
+        """The data set, model and part of those jobs, which are cut by chunks of images, too."""
         selected = self.refinements.keys() if experiment is None else set(self.selected[experiment])
+        return [part for part, keys in self.parts.items() if not selected.isdisjoint(keys)]
+
+    def _jobs_of(self, parts: Iterable[tuple[str, str, str]]) -> list[str]:
         return [
             REFINEMENT_JOB.format(dataset=dataset, model=model, part=part, chunk=chunk)
-            for (dataset, model, part), keys in self.parts.items()
-            if not selected.isdisjoint(keys)
+            for dataset, model, part in parts
             for chunk in range(self.chunks(dataset))
         ]
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sgaplus.artifacts.tables import costs
-from tests.synthetic import LMBDAS, refined, results
+from tests.synthetic import HEIGHT, LMBDAS, WIDTH, coded, decoded, refined, results
 
 ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
 TAU_MAX = {"tau_max": [0.5, 1.0]}
@@ -55,3 +56,38 @@ def test_budget_has_the_excess_over_the_reference_by_model():
     assert table.values.loc[("SGA", "2000"), "Mean"] == pytest.approx(0)
     assert table.notes == ("True R-D loss above that of SGA after 2000 steps, in %.",)
     assert "Mean" not in costs.budget(results(records[records["model_lmbda"] == 0.01], entry)).values
+
+
+def speed(records, **beside):
+    entry = {**ENTRY, "models": list(LMBDAS), "methods": ["ssl"], "steps": [500, 2000], "anchors": ["jxl"]}
+    codecs = coded({"jxl": 1.2}, "kodak", images=2)
+    return costs.speed(results(records, entry, **{"coded": codecs, "decoded": decoded(records)} | beside))
+
+
+def test_speed_has_the_seconds_of_every_codec_per_megapixel_and_its_bits():
+    records = scaled(("ssl",), (0.9,), images=2)
+    table, megapixels = speed(records), WIDTH * HEIGHT / 1e6
+    assert list(table.values.index) == [("JPEG XL", ""), ("Base model", ""), ("SSL", "500"), ("SSL", "2000")]
+    encode, decode, rate = table.values.T.to_numpy()
+    steps = 0.2 * np.array([500, 2000]) / 2  # a batch of two
+    np.testing.assert_allclose(encode * megapixels, [0.1, 0.4, *(0.4 + steps)])
+    np.testing.assert_allclose(decode * megapixels, [0.01, 0.8, 0.8, 0.8])
+    real = records[records["step"] == 0].drop_duplicates(["image", "model"])
+    overhead = (8 * real["bytes"].astype(float) / (WIDTH * HEIGHT) / real["bpp"]).mean()
+    assert rate == pytest.approx([100 * (1.2 / overhead - 1), np.nan, -10, -10], abs=0.5, nan_ok=True)
+
+
+def test_speed_says_what_was_measured_on_what():
+    records = scaled(("ssl",), (0.9,), images=2)
+    settings, classical, base, refinement = speed(records).notes
+    assert settings.endswith("Settings encode in (s/MP): JPEG XL 0.254 to 0.254.")
+    assert classical == "Classical codecs: one thread of a processor."
+    assert base == "The base model: one thread of a processor."
+    assert "on as many threads of a processor, an image's share of its batch." in refinement
+    assert "measurements on a GPU, an" in speed(records.assign(device="cuda", hardware="a GPU")).notes[-1]
+
+
+def test_seconds_of_other_versions_records_are_unknown():
+    records = scaled(("ssl",), (0.9,), images=2)
+    values = speed(records, decoded=decoded(records).assign(encode_seconds=np.nan)).values
+    assert values["Encode (s/MP)"].isna().tolist() == [False, True, True, True]

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import pandas as pd
 
+from sgaplus.analysis import anchors
 from sgaplus.analysis.cost import costs, saves_bits, saving
+from sgaplus.analysis.equal_rate import per_megapixel, points
 from sgaplus.analysis.excess_loss import excess, reference, seconds
 from sgaplus.analysis.intervals import Estimate
+from sgaplus.analysis.rd_curves import base_curve, bd_rate, curve_after, estimate
 from sgaplus.analysis.selection import at_step, measured
 from sgaplus.artifacts.kinds import table
 from sgaplus.artifacts.results import Results
-from sgaplus.artifacts.table import UNKNOWN, Table, best, estimated, titled
+from sgaplus.artifacts.table import BASE, UNKNOWN, Table, best, estimated, titled
 
 
 @table(needs=("against",), takes=("bitrate",))
@@ -70,6 +73,75 @@ def budget(results: Results) -> Table:
     decimals = {**table.decimals, "Seconds per image": 2}
     table = replace(table, values=values, decimals=decimals, names=results.models, notes=(note,))
     return titled(table, results.labels, "Method", "Steps")
+
+
+@table(takes=("anchors",), fewest_models=2, times_base=True)
+def speed(results: Results) -> Table:
+    """Seconds per megapixel to encode and to decode, and bits beside the base models', of every codec.
+
+    Bits are BD-rates: of classical codecs in real files against the base models' bitstreams, of refinement
+    by estimated rates. Below 0 % is better.
+    """
+    records, experiment = results.records, results.experiment
+    base = results.decoded[results.decoded["step"] == 0].drop_duplicates(["image", "model"])
+    encode, decode = (per_megapixel(base, f"{what}_seconds") for what in ("encode", "decode"))
+    rates: dict[tuple[str, str], Estimate] = {}
+    times: dict[tuple[str, str], tuple[float, float]] = {}
+    codecs = {name: _coded(results, name) for name in anchors.classical(experiment.anchors or ())}
+    for name, rows in codecs.items():
+        key = anchors.label(name), ""
+        rates[key] = estimate(bd_rate, base_curve(records, "actual"), anchors.classical_curve(rows))
+        times[key] = per_megapixel(rows, "encode_seconds"), per_megapixel(rows, "decode_seconds")
+    rates[BASE, ""], times[BASE, ""] = UNKNOWN, (encode, decode)
+    for method, steps in measured(records, experiment):
+        key = method, str(steps)
+        rates[key] = estimate(bd_rate, base_curve(records), curve_after(records, method, steps))
+        times[key] = encode + _refining(at_step(records[records["method"] == method], steps)), decode
+    against = f"BD-rate vs {BASE} (%)"
+    table = estimated({key: {against: rate} for key, rate in rates.items()}, records["image"].nunique())
+    columns = ["Encode (s/MP)", "Decode (s/MP)"]
+    values = pd.DataFrame(list(times.values()), table.values.index, columns).join(table.values)
+    decimals = {**dict.fromkeys(columns, 3), against: 2}
+    notes = (*_over_settings(codecs), *_measured_on(base, records, codecs))
+    return titled(replace(table, values=values, decimals=decimals, notes=notes), results.labels, "Codec", "Steps")
+
+
+def _coded(results: Results, name: str) -> pd.DataFrame:
+    return results.coded[(results.coded["codec"] == name) & (results.coded["dataset"] == results.experiment.dataset)]
+
+
+def _refining(rows: pd.DataFrame) -> float:
+    """Seconds per megapixel of refinement, an image's share of its batch."""
+    return per_megapixel(rows.assign(seconds=rows["seconds"] / rows["batch"]), "seconds")
+
+
+def _over_settings(codecs: Mapping[str, pd.DataFrame]) -> list[str]:
+    """How long the fastest and the slowest setting of each classical codec take."""
+    said = []
+    for name, rows in codecs.items():
+        each = points(rows, ["variant", "setting"])["encode_seconds_per_megapixel"]
+        said.append(f"{anchors.label(name)} {each.min():.3f} to {each.max():.3f}")
+    if not said:
+        return []
+    return [f"Classical codecs are timed over their whole sweep. Settings encode in (s/MP): {'; '.join(said)}."]
+
+
+def _measured_on(base: pd.DataFrame, records: pd.DataFrame, codecs: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Which hardware took the seconds, and how many threads of it."""
+    (threads,) = base["threads"].unique()
+    some = "one thread" if threads == 1 else f"{threads} threads"
+    refined_by = "as many threads of " if set(records["device"]) == {"cpu"} else ""
+    found = [f"Classical codecs: one thread of {_hardware(pd.concat(codecs.values()))}."] if codecs else []
+    return [
+        *found,
+        f"The base model: {some} of {_hardware(base)}.",
+        f"Refinement: the base model's encoding, and the steps with their measurements on {refined_by}"
+        f"{_hardware(records)}, an image's share of its batch. It changes nothing about decoding.",
+    ]
+
+
+def _hardware(rows: pd.DataFrame) -> str:
+    return " and ".join(sorted(set(rows["hardware"])))
 
 
 def _over_models(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
