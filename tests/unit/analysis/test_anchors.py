@@ -68,6 +68,14 @@ def test_models_have_the_quality_of_each_codec_at_their_rate_beside_them():
     curve = anchors.classical_curve(coded({"jpeg": 1.0})).mean(axis=1)
     models = pd.DataFrame({"model": ["low", "in", "high"], "bpp": [0.9 * curve[0, 0], curve[2, 0], 2 * curve[-1, 0]]})
     found = anchors.beside(models, "demo", coded(names))
-    assert list(found.columns[2:]) == ["JPEG", "JPEG 2000", "WebP", "AVIF", "JPEG XL"]
+    labels = ["JPEG", "JPEG 2000", "WebP", "AVIF", "JPEG XL"]
+    assert list(found.columns[2:]) == [*labels, *(f"{label} MS-SSIM" for label in labels)]
     assert found["JPEG"].isna().tolist() == [True, False, True]
     assert found.loc[1, "JPEG"] == pytest.approx(curve[2, 1])
+    assert found["JPEG MS-SSIM"].isna().tolist() == [True, False, True]
+    rows = coded({"jpeg": 1.0})
+    decibels = rows.loc[rows["setting"] == sorted(rows["setting"].unique())[2], "psnr"].mean() / 2
+    assert found.loc[1, "JPEG MS-SSIM"] == pytest.approx(1 - 10 ** (-decibels / 10))
+    small = anchors.beside(models, "demo", coded(names).assign(ms_ssim=None))
+    assert small["JPEG MS-SSIM"].isna().all()
+    assert small["JPEG"].notna().any()

@@ -5,8 +5,11 @@ import torch
 from compressai.models.google import MeanScaleHyperprior
 from PIL import Image
 
+from sgaplus.codec.bitstream import unrefined
+from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import load_state, save_state, widths
 from sgaplus.data.sources import Folder
+from sgaplus.metrics import ms_ssim_of
 from sgaplus.paths import shipped
 from sgaplus.training import bundle
 from sgaplus.training.evaluation import evaluate
@@ -62,7 +65,7 @@ def test_the_models_in_the_box_have_weights_in_half_precision_and_compressais_ow
 
 def test_the_curve_is_that_of_the_models_as_stored(trained, photograph, tmp_path):
     for seed in range(2):
-        Image.fromarray(photograph(64, 80, seed).pixels).save(tmp_path / f"{seed}.png")
+        Image.fromarray(photograph(170, 180, seed).pixels).save(tmp_path / f"{seed}.png")
     found = Folder(str(tmp_path)).index()
     save_state(bundle.half_precision(trained.state_dict()), tmp_path / "tiny.pth")
     table = bundle.measure({"tiny": tmp_path / "tiny.pth"}, {"tiny": 0.05}, found)
@@ -70,3 +73,6 @@ def test_the_curve_is_that_of_the_models_as_stored(trained, photograph, tmp_path
     stored = MeanScaleHyperprior.from_state_dict(load_state(tmp_path / "tiny.pth"))
     measured = evaluate(stored, found, 0.05, torch.device("cpu"))
     assert table.loc[0, ["loss", "bpp", "psnr"]].tolist() == pytest.approx(list(measured))
+    codec, pictures = Codec.load(tmp_path / "tiny.pth"), [image.read() for image in found]
+    similar = [ms_ssim_of(pixels, unrefined(codec, pixels)) for pixels in pictures]
+    assert table.loc[0, "ms_ssim"] == pytest.approx(sum(similar) / 2)

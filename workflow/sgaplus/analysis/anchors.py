@@ -107,18 +107,34 @@ def _rising(points: np.ndarray) -> np.ndarray:
     return order[np.r_[True, np.diff(highest) > 0]]
 
 
-def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:
-    """A table of models with a column per classical codec, by its label: its PSNR in dB at each model's rate.
+def quality_at(rows: pd.DataFrame, bpp: np.ndarray, quality: str = "psnr") -> np.ndarray:
+    """A classical codec's quality in dB at rates, of means over images; nan beyond its rates.
 
-    Nan where the codec does not reach that rate; the others are means over images.
+    Args:
+        rows: The codec's records of one data set.
+        bpp: Rates, any shape.
+        quality: Column with the quality; where an image has none, all is nan.
+    """
+    if rows[quality].isna().any():
+        return np.full(np.shape(bpp), np.nan)
+    means = classical_curve(rows, quality).mean(axis=1)
+    return rd_curves.psnr_within(means, bpp) if len(means) > 1 else np.full(np.shape(bpp), np.nan)
+
+
+def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:
+    """A table of models with two columns per classical codec: its PSNR in dB and its MS-SSIM at each model's rate.
+
+    They are the codec's label, and that with ``MS-SSIM`` behind it; nan where the codec does not reach that rate or an
+    image is too small, otherwise means over images.
 
     Args:
         models: A row per model, with ``bpp``.
         dataset: The data set that all were measured on.
         coded: Records of classical codecs.
     """
-    columns = {}
+    bpp, psnr, ms_ssim = models["bpp"].to_numpy(), {}, {}
     for name, codec in CODECS.items():
-        means = classical_curve(_rows(coded, dataset, name)).mean(axis=1)
-        columns[codec.label] = rd_curves.psnr_within(means, models["bpp"].to_numpy())
-    return models.assign(**columns)
+        rows = with_decibels(_rows(coded, dataset, name))
+        psnr[codec.label] = quality_at(rows, bpp)
+        ms_ssim[f"{codec.label} MS-SSIM"] = 1 - 10 ** (-quality_at(rows, bpp, QUALITIES["ms_ssim"].column) / 10)
+    return models.assign(**psnr, **ms_ssim)

@@ -76,18 +76,10 @@ def _ours(rows: pd.DataFrame) -> Beside:
 
 def _at(name: str, rows: pd.DataFrame, bpp: float, bits: Estimate) -> Beside:
     """A classical codec at a rate."""
-    quality = _interpolated(rows, "psnr", bpp)
-    in_decibels = (_interpolated(rows, QUALITIES[name].column, bpp) for name in SIMILARITIES)
+    psnr, *in_decibels = (float(anchors.quality_at(rows, np.array(bpp), one.column)) for one in QUALITIES.values())
     ms_ssim, haarpsi = (1 - 10 ** (-value / 10) for value in in_decibels)
     encode, decode = (per_megapixel(rows, f"{what}_seconds") for what in ("encode", "decode"))
-    return Beside(anchors.label(name), bpp, quality, ms_ssim, haarpsi, encode, decode, bits)
-
-
-def _interpolated(rows: pd.DataFrame, quality: str, bpp: float) -> float:
-    if rows[quality].isna().any():
-        return float("nan")
-    means = anchors.classical_curve(rows, quality).mean(axis=1)
-    return float(rd_curves.psnr_within(means, np.array(bpp))) if len(means) > 1 else float("nan")
+    return Beside(anchors.label(name), bpp, psnr, ms_ssim, haarpsi, encode, decode, bits)
 
 
 def per_megapixel(rows: pd.DataFrame, seconds: str) -> float:

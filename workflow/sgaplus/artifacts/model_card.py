@@ -24,6 +24,10 @@ stored here. Beside them the PSNR of classical codecs at the same rate, in real 
 
 {curve}
 
+By MS-SSIM, of the decoded 8-bit pictures:
+
+{similarity}
+
 ## How they were made
 
 {recipes}
@@ -55,6 +59,7 @@ def text(
         count=count,
         test=test,
         curve=rendered(_reached(curve), FORMATS["md"]),
+        similarity=rendered(_similarity(curve), FORMATS["md"]),
         recipes=rendered(Table(recipes.set_index("model")), FORMATS["md"]),
     )
 
@@ -68,15 +73,20 @@ def _reached(curve: pd.DataFrame) -> Table:
             "M": curve["M"],
             "bpp": curve["bpp"],
             "PSNR (dB)": curve["psnr"],
-            **{f"{codec.label} (dB)": curve[codec.label].map(_decibels) for codec in CODECS.values()},
+            **{f"{codec.label} (dB)": curve[codec.label].map("{:.2f}".format) for codec in CODECS.values()},
         }
     )
     values.index = pd.Index(curve["model"], name="model")
-    return Table(values, decimals={"N": 0, "M": 0, "PSNR (dB)": 2})
+    return Table(values.replace("nan", "-"), decimals={"N": 0, "M": 0, "PSNR (dB)": 2})
 
 
-def _decibels(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.2f}"
+def _similarity(curve: pd.DataFrame) -> Table:
+    """The rate and MS-SSIM of each model, and the MS-SSIM of classical codecs at its rate."""
+    columns = {"MS-SSIM": "ms_ssim"} | {codec.label: f"{codec.label} MS-SSIM" for codec in CODECS.values()}
+    values = pd.DataFrame({name: curve[column].map("{:.4f}".format) for name, column in columns.items()})
+    values.insert(0, "bpp", curve["bpp"])
+    values.index = pd.Index(curve["model"], name="model")
+    return Table(values.replace("nan", "-"))
 
 
 def _recipe(name: str, card: Mapping[str, Any], metrics: str | Path) -> dict[str, Any]:

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+import numpy as np
 import pandas as pd
 import torch
 from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor
 
+from sgaplus import metrics
+from sgaplus.codec.bitstream import unrefined
+from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import load_state, save_state, widths
 from sgaplus.data.index import IndexedImage
 from sgaplus.files import replacing
@@ -19,9 +23,9 @@ from sgaplus.training.evaluation import evaluate
 SIGNIFICANT_BITS = 9
 """Of a kernel's weights, two fewer than float16 has: packed files get a tenth smaller, the loss 0.02 % larger."""
 
-CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr")
+CURVE = ("model", "lmbda", "N", "M", "loss", "bpp", "psnr", "ms_ssim")
 """Columns of the measured curve: loss, bits per pixel and PSNR in dB of each model (means over the evaluation
-images, hard rounding, weights as stored)."""
+images, hard rounding, weights as stored), and MS-SSIM of the decoded pictures, nan where one is too small."""
 
 
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -67,5 +71,11 @@ def measure(
     for name, path in models.items():
         model = MeanScaleHyperprior.from_state_dict(load_state(path)).eval()
         measured = evaluate(model, images, lmbdas[name], torch.device("cpu"))
-        rows.append((name, lmbdas[name], model.N, model.M, *measured))
+        rows.append((name, lmbdas[name], model.N, model.M, *measured, _ms_ssim(Codec.load(path), images)))
     return pd.DataFrame(rows, columns=list(CURVE)).sort_values("lmbda", ignore_index=True)
+
+
+def _ms_ssim(codec: Codec, images: Sequence[IndexedImage]) -> float:
+    pictures = (image.read() for image in images)
+    each = [metrics.ms_ssim_of(pixels, unrefined(codec, pixels)) for pixels in pictures]
+    return float(np.mean([np.nan if value is None else value for value in each]))
