@@ -69,7 +69,8 @@ def write_tensors(content: Mapping[str, Any], path: str | Path) -> None:
     packed = io.BytesIO()
     torch.save(content, packed)
     with room_for(path), replacing(path) as temporary:
-        temporary.write_bytes(packed.getbuffer())
+        # no view of it: one that an error's traceback keeps crashes Python 3.12.0 and 3.12.1 (its issue 111049)
+        temporary.write_bytes(packed.getvalue())
 
 
 def is_text(path: str | Path) -> bool:
