@@ -1,4 +1,4 @@
-# Everything a fresh machine needs is python3 (3.11 or 3.12) and make.
+# Everything a fresh machine needs is python3 (3.11, or 3.12 from 3.12.2) and make.
 #   make install       the locked environment, in .venv; every other target installs what it needs
 #   make demo          every figure and table, small, with a report: results/demo/report.html
 #   make test          the tests
