@@ -84,6 +84,8 @@ def test_speed_says_what_was_measured_on_what():
     assert classical == "Classical codecs: one thread of a processor."
     assert base == "The base model: one thread of a processor."
     assert "on as many threads of a processor, an image's share of its batch." in refinement
+    parallel = decoded(records).assign(threads=2)
+    assert "The base model: 2 threads of a processor." in speed(records, decoded=parallel).notes
     assert "measurements on a GPU, an" in speed(records.assign(device="cuda", hardware="a GPU")).notes[-1]
 
 

@@ -128,8 +128,8 @@ def _over_settings(codecs: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _measured_on(base: pd.DataFrame, records: pd.DataFrame, codecs: Mapping[str, pd.DataFrame]) -> list[str]:
     """Which hardware took the seconds, and how many threads of it."""
-    (threads,) = base["threads"].unique()
-    some = "one thread" if threads == 1 else f"{threads} threads"
+    threads = " or ".join(f"{count:g}" for count in sorted(base["threads"].unique()))
+    some = "one thread" if threads == "1" else f"{threads} threads"
     refined_by = "as many threads of " if set(records["device"]) == {"cpu"} else ""
     found = [f"Classical codecs: one thread of {_hardware(pd.concat(codecs.values()))}."] if codecs else []
     return [
