@@ -12,7 +12,7 @@ from sgaplus.analysis.selection import at_step
 from sgaplus.artifacts import kinds
 from sgaplus.artifacts.table import FORMATS, Table, best, printed, write
 from sgaplus.artifacts.tables import costs, losses, rates
-from tests.synthetic import LMBDAS, METHODS, refined, results
+from tests.synthetic import LMBDAS, METHODS, decoded, refined, results
 
 ENTRY = {"dataset": "kodak", "models": ["model_lmbda0.01"], "steps": [2000], "seeds": [0]}
 TAU_MAX = {"tau_max": [0.5, 1.0]}
@@ -81,7 +81,7 @@ def table_of(name):
     records = refined(methods, lmbdas=LMBDAS[:2], targets=targets, images=2, sweep=sweep)
     entry = {**ENTRY, "models": ["low", "high"], "methods": methods, "steps": [500, 2000], "sweep": sweep}
     entry |= {"against": methods[-1]} if "against" in kind.needs else {}
-    return kind.function()(results(records, entry))
+    return kind.function()(results(records, entry, decoded=decoded(records)))
 
 
 @pytest.mark.parametrize("name", kinds.kinds("table"))

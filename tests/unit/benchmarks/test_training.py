@@ -46,7 +46,7 @@ def test_the_refinement_benchmark_writes_both_loops_and_the_start(tmp_path, caps
     with open(tmp_path / "startup.csv") as file:
         (row,) = csv.DictReader(file)
     assert float(row["own_seconds"]) > 0
-    assert "N = M = 64, 1 of 256x256" in capsys.readouterr().out
+    assert "N = 64, M = 96, 1 of 256x256" in capsys.readouterr().out
 
 
 def test_the_precisions_are_compared_at_every_lambda(tmp_path):
@@ -89,7 +89,7 @@ def test_the_plain_loop_and_the_engine_lose_the_same(trained, codec, picture):
 
 def test_the_operations_of_the_synthesis_are_those_of_its_layers():
     """Counted by hand at N = M = 192 on 256 x 256 pixels: 6 billion multiply-adds forward."""
-    assert synthesis_operations(192, 256 * 256) / 4 == pytest.approx(5.98e9, rel=0.01)
+    assert synthesis_operations(192, 192, 256 * 256) / 4 == pytest.approx(5.98e9, rel=0.01)
 
 
 def test_both_loops_follow_the_same_gradient():

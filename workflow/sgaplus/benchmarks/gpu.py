@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from sgaplus.benchmarks.refinement import MODELS, SSL, matrix_rate, photographs, synthesis_operations
+from sgaplus.benchmarks.refinement import LMBDA, SSL, matrix_rate, photographs, synthesis_operations, widened
 from sgaplus.benchmarks.training import decoding, rate
 from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import Hyperprior
@@ -30,12 +30,9 @@ from sgaplus.files import replacing, write_json
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.memory import LARGEST_SUB_BATCH
 from sgaplus.refinement.method import Plan
-from sgaplus.training.initialisation import fresh_model, start_model
+from sgaplus.training.initialisation import fresh_model
 from sgaplus.training.recipe import Recipe
 from sgaplus.training.trainer import Trainer
-
-MODEL = MODELS / "small_lmbda0.01.pth"
-"""The trained model that is widened to the measured widths and computes the same function."""
 
 SIZES = ((512, 768), (256, 256))
 """Heights and widths of refined images: Kodak's, and those of the centres that settings are searched on."""
@@ -57,19 +54,19 @@ def refinement(n: int, height: int, width: int, images: int, every: int, device:
     """The speed of refinement by SSL.
 
     Args:
-        n: Channels N = M.
+        n: Channels N, and M as in ``refinement.widened``.
         height, width: Size of the images in pixels.
         images: Images that are refined together; on a CPU one after another.
         every: Steps between measurements, which count.
         device: The device.
         seconds: Time to spend.
     """
-    model = start_model(Recipe(0.01, n, n, steps=1), MODEL).eval()
+    model = widened(n)
     codec = Codec(Hyperprior.of(model.state_dict()), device, "auto")
     pictures = [(str(i), picture) for i, picture in enumerate(photographs(height, width, images))]
     size = LARGEST_SUB_BATCH.get(device.type, images)
     batches = [SubBatch(pictures[i : i + size]) for i in range(0, images, size)]
-    running = [LatentOptimization(codec, batch, SSL, Plan(0.01, SSL.steps)) for batch in batches]
+    running = [LatentOptimization(codec, batch, SSL, Plan(LMBDA, SSL.steps)) for batch in batches]
 
     def step(number: int, _: object) -> None:
         for one in running:
@@ -79,7 +76,7 @@ def refinement(n: int, height: int, width: int, images: int, every: int, device:
             one.step(number, loss)
 
     speed = rate(step, torch.empty(0), seconds)
-    operations = speed * images * synthesis_operations(n, height * width)
+    operations = speed * images * synthesis_operations(model.N, model.M, height * width)
     return {
         **{"n": n, "height": height, "width": width, "images": images, "precision": codec.precision},
         **{"steps_per_second": speed, "operations_per_second": operations},
@@ -95,7 +92,7 @@ def training(recipe: Recipe, device: torch.device, seconds: float) -> Row:
     crops = torch.randint(0, 256, (recipe.batch_size, 3, recipe.crop, recipe.crop), dtype=torch.uint8)
     trainer = Trainer(recipe, fresh_model(recipe), device)
     speed = rate(trainer.step, crops, seconds)
-    operations = speed * 3 * synthesis_operations(recipe.N, recipe.batch_size * recipe.crop**2)
+    operations = speed * 3 * synthesis_operations(recipe.N, recipe.M, recipe.batch_size * recipe.crop**2)
     return {
         **{"n": recipe.N, "height": recipe.crop, "width": recipe.crop, "images": recipe.batch_size},
         **{"precision": trainer.precision, "steps_per_second": speed, "operations_per_second": operations},

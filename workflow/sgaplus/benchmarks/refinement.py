@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.codec.frozen import Codec, as_tensor
-from sgaplus.codec.hyperprior import Hyperprior, load_state
+from sgaplus.codec.hyperprior import Hyperprior, load_state, widths
 from sgaplus.codec.latents import Latents
 from sgaplus.data.sources import Package
 from sgaplus.devices import name_of
@@ -50,6 +50,9 @@ PRECISION = ("device", "lmbda", "seed", "plain", *PRECISIONS, *(f"{name}_differe
 and the relative difference of the latter two from the first."""
 
 MODELS = shipped("workflow/models")
+MODEL, LMBDA = MODELS / "small_lmbda0.005.pth", 0.005
+"""The trained model from which the measured models are widened, and its lambda, toward which they refine."""
+
 ROUNDS = 5
 TAPS = 25
 
@@ -57,7 +60,13 @@ SSL = Method(rounding.make("ssl"))
 
 Row = dict[str, str | int | float]
 Case = tuple[int, int, int, int]
-"""Channels N = M, height, width, batch."""
+"""Channels N, height, width, batch."""
+
+
+def widened(channels: int) -> MeanScaleHyperprior:
+    """A model with N = ``channels`` that computes the function of :data:`MODEL`; M is as large, or the model's own."""
+    _, own = widths(load_state(MODEL))
+    return start_model(Recipe(LMBDA, channels, max(channels, own), steps=1), MODEL).eval()
 
 
 def photographs(height: int, width: int, count: int) -> list[Tensor]:
@@ -68,10 +77,10 @@ def photographs(height: int, width: int, count: int) -> list[Tensor]:
     return [as_tensor(np.roll(scaled[i % 2], 64 * (i // 2), axis=1)) for i in range(count)]
 
 
-def synthesis_operations(channels: int, pixels: int) -> float:
-    """Additions and multiplications of the synthesis transform, forward and backward to the latents, N = M."""
-    kernels = TAPS * channels**2 * (1 / 256 + 1 / 64 + 1 / 16) + TAPS * channels * 3 / 4
-    norms = channels**2 * (1 / 64 + 1 / 16 + 1 / 4)
+def synthesis_operations(N: int, M: int, pixels: int) -> float:
+    """Additions and multiplications of the synthesis transform, forward and backward to the latents."""
+    kernels = TAPS * N * (M / 256 + N / 64 + N / 16 + 3 / 4)
+    norms = N**2 * (1 / 64 + 1 / 16 + 1 / 4)
     return 4 * pixels * (kernels + norms)
 
 
@@ -91,28 +100,25 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def compare(case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float) -> list[Row]:
+def compare(case: Case, device: torch.device, precision: str, budget: float) -> list[Row]:
     """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
 
     Each loop runs under the allocator settings it would have alone: the engine has the C library keep freed memory.
 
     Args:
         case: Channels, and the size and number of the images.
-        model: File of a trained model. The measured models are widened from it to the case's channels and compute
-            the same function.
-        lmbda: Target lambda.
         device: The device of both loops.
         precision: Precision of the engine.
         budget: Seconds to spend.
     """
     channels, height, width, count = case
-    wide = start_model(Recipe(lmbda, channels, channels, steps=1), model).eval().to(device)
+    wide = widened(channels).to(device)
     codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
-    plain = [PlainRefinement(wide, picture[None], lmbda) for picture in pictures]
+    plain = [PlainRefinement(wide, picture[None], LMBDA) for picture in pictures]
     size = LARGEST_SUB_BATCH.get(device.type, count)
     named = [(str(i), picture) for i, picture in enumerate(pictures)]
-    plan = Plan(lmbda, SSL.steps)
+    plan = Plan(LMBDA, SSL.steps)
     engine = [LatentOptimization(codec, SubBatch(named[i : i + size]), SSL, plan) for i in range(0, count, size)]
 
     def plain_steps(start: int, stop: int) -> None:
@@ -130,7 +136,7 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
 
     dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
     steps, turns = _take_turns((plain_steps, engine_steps), budget, device, dtype)
-    operations = count * synthesis_operations(channels, height * width)
+    operations = count * synthesis_operations(wide.N, wide.M, height * width)
     ends = [[Latents(loop.y, loop.z) for loop in plain], [optimization.latents for optimization in engine]]
     rows: list[Row] = []
     for k, loop_name in enumerate(("plain", "engine")):
@@ -144,13 +150,13 @@ def compare(case: Case, model: Path, lmbda: float, device: torch.device, precisi
             "steps_per_second": round(median([count / times[k] for times, _ in turns]), 4),
             "ratio": round(median([times[0] / times[k] for times, _ in turns]), 3),
             "limit_share": round(median([operations / rate / times[k] for times, rate in turns]), 3),
-            "true_loss": _true_loss(codec, pictures, ends[k], lmbda),
+            "true_loss": _true_loss(codec, pictures, ends[k], LMBDA),
         }
         rows.append(row)
         print(
-            f"N = M = {channels}, {count} of {width}x{height}: {loop_name:>6} {row['steps_per_second']:8.3f} steps/s, "
-            f"ratio {row['ratio']:5.2f}, {row['limit_share']:4.0%} of the limit, "
-            f"true loss {row['true_loss']:.4f} after {steps} steps",
+            f"N = {channels}, M = {wide.M}, {count} of {width}x{height}: {loop_name:>6} "
+            f"{row['steps_per_second']:8.3f} steps/s, ratio {row['ratio']:5.2f}, "
+            f"{row['limit_share']:4.0%} of the limit, true loss {row['true_loss']:.4f} after {steps} steps",
             flush=True,
         )
     return rows
@@ -195,9 +201,9 @@ from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.refinement.engine import refine
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.method import Method, Plan
-codec = Codec.load({str(MODELS / "small_lmbda0.01.pth")!r}, torch.device({device.type!r}), "auto")
+codec = Codec.load({str(MODEL)!r}, torch.device({device.type!r}), "auto")
 picture = as_tensor(Package("skimage.data", ("astronaut.png",)).index()[0].read())
-optimization = LatentOptimization(codec, SubBatch([("a", picture)]), Method(rounding.make("ssl")), Plan(0.01, 1))
+optimization = LatentOptimization(codec, SubBatch([("a", picture)]), Method(rounding.make("ssl")), Plan({LMBDA}, 1))
 optimization.step(0, optimization.loss(0))
 print(imported - start, time.perf_counter() - imported)
 """

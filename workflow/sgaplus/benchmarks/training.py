@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sgaplus.benchmarks.refinement import (
-    MODELS,
     PRECISION,
     REFINEMENT,
     STARTUP,
@@ -40,9 +39,6 @@ from sgaplus.training.trainer import Trainer
 TRAINING = ("device", "n", "batch", "crop", "loop", "steps_per_second", "ratio", "batches_per_second")
 """Columns of the training benchmark. ``ratio`` is to the plain loop; ``batches_per_second`` is how many batches one
 process decodes from JPEG files."""
-
-MODEL = MODELS / "small_lmbda0.01.pth"
-"""The trained model from which the models of the refinement benchmark are widened; they compute its function."""
 
 JPEG = (500, 375)
 """Width and height of the JPEG files whose decoding is measured, in pixels."""
@@ -135,7 +131,7 @@ def refinement(options: argparse.Namespace, device: torch.device) -> None:
     """Measure refinement and its start-up, and write refinement.csv and startup.csv."""
     cases = [(width, 256, 256, 1) for width in options.refined]
     cases += [(192, 512, 768, 1), (192, 256, 256, options.images)] if 192 in options.refined else []
-    rows = [row for case in cases for row in compare(case, MODEL, 0.01, device, options.precision, options.seconds)]
+    rows = [row for case in cases for row in compare(case, device, options.precision, options.seconds)]
     write_csv(rows, REFINEMENT, options.output / "refinement.csv")
     write_csv(startup(device), STARTUP, options.output / "startup.csv")
 
