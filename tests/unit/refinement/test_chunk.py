@@ -27,6 +27,7 @@ SETTINGS = {
     "lr": 5e-3,
     "lr_schedule": "constant",
     "optimizer": "adam",
+    "draws": "independent",
     "steps": 2000,
 }
 SSL = Refinement("pictures", "low", 0.05, "ssl", "ssl", 0, SETTINGS, steps=4, record={3})

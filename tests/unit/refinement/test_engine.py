@@ -121,8 +121,9 @@ def test_optimiser_and_learning_rate_schedules_come_from_the_settings(codec, ima
         final(lr_schedule="cosine"),
         final(tau_max=0.3),
         final(cooling=200.0),
+        final(draws="stratified"),
     }
-    assert len(results) == 6
+    assert len(results) == 7
 
 
 @pytest.mark.parametrize("steps", [3, 30])

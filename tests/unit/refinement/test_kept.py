@@ -56,6 +56,7 @@ def test_every_field_of_an_identity_tells_results_apart():
         replace(METHOD, cooling=4.0),
         replace(METHOD, lr_schedule="cosine"),
         replace(METHOD, optimizer="sgd"),
+        replace(METHOD, draws="stratified"),
     ],
 )
 def test_every_setting_of_a_method_tells_results_apart(method):

@@ -12,10 +12,16 @@ from sgaplus.codec.frozen import Codec
 from sgaplus.codec.latents import Latents
 from sgaplus.refinement import latent_optimization as optimization
 from sgaplus.refinement import optimizers, rounding
+from sgaplus.refinement.draws import DRAWS, IndependentDraws
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch, method_loss, random_stream, relaxation
 from sgaplus.refinement.low_precision import SynthesisTarget
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.rounding import Rounding
+
+
+def image_draws(name):
+    cpu = torch.device("cpu")
+    return IndependentDraws(random_stream(0, name, cpu), cpu)
 
 
 def test_images_of_one_job_draw_different_numbers():
@@ -36,7 +42,7 @@ def test_method_loss_without_relaxation_is_the_codecs_own(codec, picture):
 
     batch = codec.batch([picture(64, 64)])
     latents = codec.analyse(batch.x)
-    relax = relaxation(Exact(), 1.0, [random_stream(0, "x", torch.device("cpu"))])
+    relax = relaxation(Exact(), 1.0, [image_draws("x")])
     loss = method_loss(codec, SynthesisTarget(batch), latents, relax, 0.05)
     scales, means = codec.model.h_s(latents.z).chunk(2, dim=1)
     bits = codec.model.bits_y(latents.y, scales, means) + codec.model.entropy_bottleneck.bits(latents.z)
@@ -55,7 +61,7 @@ def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
     y, z = latents.y.requires_grad_(), latents.z.requires_grad_()
 
     def loss(y, z):
-        relax = relaxation(rounding.make("ssl"), 0.7, [random_stream(0, "x", torch.device("cpu"))])
+        relax = relaxation(rounding.make("ssl"), 0.7, [image_draws("x")])
         return method_loss(double, SynthesisTarget(batch), Latents(y, z), relax, 0.01).sum()
 
     gradients = torch.autograd.grad(loss(y, z), (y, z))
@@ -72,8 +78,8 @@ def test_the_gradient_of_the_method_loss_is_numerically_right(codec, picture):
 def test_hyper_latents_draw_their_random_numbers_before_latents_and_each_image_its_own(codec, picture):
     """The order of the draws decides every result."""
     latents = codec.analyse(codec.batch([picture(64, 64), picture(64, 64, 1)]).x)
-    streams = [random_stream(0, name, torch.device("cpu")) for name in "ab"]
-    relaxed = codec.relaxed(latents, relaxation(rounding.make("uniform"), 1.0, streams)).latents
+    draws = [image_draws(name) for name in "ab"]
+    relaxed = codec.relaxed(latents, relaxation(rounding.make("uniform"), 1.0, draws)).latents
     for i, name in enumerate("ab"):
         stream = random_stream(0, name, torch.device("cpu"))
         noise_z, noise_y = (torch.rand(v.shape[1:], generator=stream) - 0.5 for v in (latents.z, latents.y))
@@ -110,14 +116,15 @@ def no_streams(monkeypatch):
 
 @pytest.mark.parametrize("strip", [None, 4])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("name", sorted(Rounding.registry))
-def test_a_step_stays_on_its_device_and_waits_for_nothing(codec, picture, monkeypatch, name, precision, strip):
+def test_a_step_stays_on_its_device_and_waits_for_nothing(codec, picture, monkeypatch, name, draws, precision, strip):
     """On a device whose tensors have no values: whatever needs one on the host, as ``item`` does, fails."""
     meta = torch.device("meta")
     images = [("a", picture(60, 128)), ("b", picture(64, 120))]
     no_streams(monkeypatch)
     far = Codec(copy.deepcopy(codec.model), meta, precision)
-    one = LatentOptimization(far, SubBatch(images, strip), Method(rounding.make(name)), Plan(0.01, 3))
+    one = LatentOptimization(far, SubBatch(images, strip), Method(rounding.make(name), draws=draws), Plan(0.01, 3))
     one.step(0, one.loss(0))  # the first also makes the synthesis
     with Watch(meta) as watch:
         one.step(1, one.loss(1))

@@ -21,7 +21,7 @@ def test_the_cosine_schedule_falls_from_the_rate_to_zero():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"optimizer": "adamm"}, "adamm"), ({"lr_schedule": "step"}, "'step'")],
+    [({"optimizer": "adamm"}, "adamm"), ({"draws": "sobol"}, "sobol"), ({"lr_schedule": "step"}, "'step'")],
 )
 def test_unknown_choices_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):

@@ -12,6 +12,7 @@ from torch import Tensor
 from sgaplus.codec.frozen import Codec, Measurement
 from sgaplus.codec.latents import Latents, Relax
 from sgaplus.refinement import optimizers
+from sgaplus.refinement.draws import DRAWS, IndependentDraws
 from sgaplus.refinement.low_precision import SynthesisTarget, corrected
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.rounding import Rounding
@@ -74,14 +75,17 @@ class LatentOptimization:
         self.target = SynthesisTarget(self.batch)
         start = codec.analyse(self.batch.x, self.strip)
         self.latents = Latents(start.y.requires_grad_(), start.z.requires_grad_())
-        self.streams = [random_stream(plan.seed, name, codec.device) for name in self.names]
+        streams = [random_stream(plan.seed, name, codec.device) for name in self.names]
+        self.draws = [DRAWS[method.draws](stream, codec.device) for stream in streams]
         self.optimizer = optimizers.make(method.optimizer, [self.latents.y, self.latents.z])
 
     def loss(self, step: int) -> Tensor:
         """Each image's method loss before a step, (B,); draws the step's random numbers."""
         if step % CORRECT_EVERY == 0:
             self.target = corrected(self.codec, self.batch, self.latents, self.strip)
-        relax = relaxation(self.method.rounding, self.method.temperature(step), self.streams)
+        for draws in self.draws:
+            draws.start(step)
+        relax = relaxation(self.method.rounding, self.method.temperature(step), self.draws)
         return method_loss(self.codec, self.target, self.latents, relax, self.plan.lmbda, self.strip)
 
     def step(self, step: int, loss: Tensor) -> None:
@@ -104,13 +108,12 @@ def method_loss(
     return bpp + lmbda * codec.distortion(target.batch, relaxed.latents.y, strip, target.reference)
 
 
-def relaxation(rounding: Rounding, tau: float, streams: Sequence[torch.Generator]) -> Relax:
-    """A rounding at a temperature, with random numbers from each image's own stream."""
+def relaxation(rounding: Rounding, tau: float, draws: Sequence[IndependentDraws]) -> Relax:
+    """A rounding at a temperature, with each image's own random numbers."""
 
     def relax(v: Tensor, centre: Tensor) -> Tensor:
         def draw() -> Tensor:
-            shape = v.shape[1:]
-            return torch.stack([torch.rand(shape, generator=stream, device=v.device) for stream in streams])
+            return torch.stack([image.uniform(v.shape[1:]) for image in draws])
 
         return rounding.relax(v - centre, tau, draw) + centre
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sgaplus.errors import ConfigError
 from sgaplus.refinement import rounding
+from sgaplus.refinement.draws import DRAWS
 from sgaplus.refinement.optimizers import OPTIMIZERS
 from sgaplus.refinement.rounding import Rounding, Temperature
 
@@ -25,6 +26,7 @@ class Method:
         lr: Learning rate, above 0.
         lr_schedule: ``constant``, or ``cosine`` (from ``lr`` to 0 over the steps).
         optimizer: A key of ``optimizers.OPTIMIZERS``.
+        draws: A key of ``draws.DRAWS``: how the random numbers of the steps hang together.
         steps: Steps of its schedules: temperature, and learning rate unless it is constant. A refinement may stop
             before them.
     """
@@ -35,6 +37,7 @@ class Method:
     lr: float = 5e-3
     lr_schedule: str = "constant"
     optimizer: str = "adam"
+    draws: str = "independent"
     steps: int = 2000
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class Method:
             raise ConfigError(f"lr_schedule is {self.lr_schedule!r}; it must be constant or cosine.")
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f"optimizer is {self.optimizer!r}; it must be one of {', '.join(OPTIMIZERS)}.")
+        if self.draws not in DRAWS:
+            raise ConfigError(f"draws is {self.draws!r}; it must be one of {', '.join(DRAWS)}.")
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Method:
@@ -50,7 +55,8 @@ class Method:
         Raises:
             ConfigError: unknown rounding or parameter, or a value out of range.
         """
-        own = {name: settings[name] for name in ("tau_max", "cooling", "lr", "lr_schedule", "optimizer", "steps")}
+        names = ("tau_max", "cooling", "lr", "lr_schedule", "optimizer", "draws", "steps")
+        own = {name: settings[name] for name in names}
         return cls(rounding.make(settings["rounding"], **settings["parameters"]), **own)
 
     @cached_property
