@@ -118,12 +118,13 @@ def test_optimiser_and_learning_rate_schedules_come_from_the_settings(codec, ima
         final(),
         final(lr=1e-2),
         final(optimizer="sgd"),
+        final(optimizer="adam_pooled"),
         final(lr_schedule="cosine"),
         final(tau_max=0.3),
         final(cooling=200.0),
         final(draws="stratified"),
     }
-    assert len(results) == 7
+    assert len(results) == 8
 
 
 @pytest.mark.parametrize("steps", [3, 30])

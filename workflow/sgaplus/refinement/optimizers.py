@@ -66,7 +66,24 @@ class Adam(Optimizer):
             assert gradient is not None
             first.lerp_(gradient, 1 - self.BETA1)
             second.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-            tensor.addcdiv_(first, second.sqrt().div_(correction).add_(self.EPSILON), value=-scale)
+            spread = self.spread(second)
+            tensor.addcdiv_(first, spread.div_(correction).add_(self.EPSILON), value=-scale)
+
+    def spread(self, second: Tensor) -> Tensor:
+        """The root of the second moment that divides a step, in the shape of ``second``; a new tensor."""
+        return second.sqrt()
+
+
+class PooledAdam(Adam):
+    """Adam whose second moment is half an element's own and half its channel's mean.
+
+    Latents whose gradients are weak beside their channel's then make smaller steps, and noise carries them less far.
+    Tensors are (B, channels, H, W); an image's steps depend on no other image.
+    """
+
+    def spread(self, second: Tensor) -> Tensor:
+        """The root of the pooled second moment."""
+        return torch.lerp(second, second.mean(dim=(2, 3), keepdim=True), 0.5).sqrt_()
 
 
 class FusedAdam(Optimizer):
@@ -104,7 +121,7 @@ class FusedAdam(Optimizer):
         )
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adam_pooled": PooledAdam, "sgd": SGD}
 """By name, as a method asks for them."""
 
 ON_GPU: dict[str, type[Optimizer]] = {"adam": FusedAdam}
