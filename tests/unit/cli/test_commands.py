@@ -70,7 +70,7 @@ def test_refinement_lowers_the_loss_and_says_what_it_used(photos, tmp_path, caps
 
 @pytest.mark.parametrize("steps", [100, 2000])
 def test_a_method_of_so_many_steps_cools_as_far_in_those_that_are_asked_for(steps):
-    options = command_line._parser().parse_args(["compress", "a.png", "-o", "coded", "--steps", str(steps)])
+    options = command_line.parsed(["compress", "a.png", "-o", "coded", "--steps", str(steps)])
     settings = commands._settings(options)
     assert settings.steps == steps
     assert settings.method.temperature(steps) == pytest.approx(math.exp(-3e-3 * 500))

@@ -14,6 +14,7 @@ import torch
 
 from sgaplus import __version__
 from sgaplus.cli import main as command_line
+from sgaplus.config import methods
 from tests.unit.making import png
 
 from .running import names, run
@@ -30,6 +31,7 @@ WRONG = {
     "two goals": (["compress", "a.png", "-o", "o", "--lmbda", "1", "--target-bpp", "1"], "not allowed with"),
     "target without steps": (["compress", "a.png", "-o", "o", "--target-psnr", "30", "--steps", "0"], "above 0"),
     "no such method": (["compress", "a.png", "-o", "o", "--method", "sgaa"], "Did you mean 'sga'"),
+    "no such effort": (["compress", "a.png", "-o", "o", "--effort", "10"], "--effort"),
     "no such model": (["compress", "a.png", "-o", "o", "--model", "m.pth", "--lmbda", "1"], "m.pth: no such model"),
     "model alone": (["compress", "a.png", "-o", "o", "--model", "m.pth"], "Add --lmbda"),
     "many into one": (["compress", "a.png", "b.png", "-o", "o.sga"], "2 files do not fit into one"),
@@ -160,3 +162,21 @@ def test_a_file_name_that_the_terminal_lacks_stops_nothing(tmp_path):
         f"{tmp_path}/plain.png",
     ]
     assert names(tmp_path / "out") == [os.fsdecode(b"caf\xe9.sga"), "plain.sga"]
+
+
+def test_an_effort_is_a_method_and_its_steps_unless_they_are_given():
+    def found(*arguments):
+        options = command_line.parsed(["compress", "a.png", "-o", "o", *arguments])
+        return options.method, options.steps
+
+    assert found() == command_line.EFFORTS[command_line.DEFAULT_EFFORT]
+    assert found("--effort", "2") == command_line.EFFORTS[2]
+    assert found("--effort", "2", "--steps", "0") == (command_line.EFFORTS[2][0], 0)
+    assert found("--method", "sga", "--effort", "9") == ("sga", command_line.EFFORTS[9][1])
+
+
+def test_more_effort_is_more_steps_of_methods_that_exist():
+    assert sorted(command_line.EFFORTS) == list(range(1, 10))
+    steps = [steps for _, steps in command_line.EFFORTS.values()]
+    assert steps == sorted(set(steps))
+    assert {method for method, _ in command_line.EFFORTS.values()} <= methods.read().keys()

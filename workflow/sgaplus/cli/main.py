@@ -21,6 +21,21 @@ from sgaplus.logs import show_any_name
 DEFAULT_LMBDA = 0.01
 """Target lambda if neither a lambda nor a rate or quality is asked for."""
 
+EFFORTS = {
+    1: ("ssl_fast", 20),
+    2: ("ssl_fast", 50),
+    3: ("ssl_fast", 100),
+    4: ("ssl_fast", 200),
+    5: ("ssl_fast", 300),
+    6: ("ssl_fast", 500),
+    7: ("ssl_fast", 1000),
+    8: ("ssl_fast", 2000),
+    9: ("ssl_fast", 4000),
+}
+"""Method and steps of refinement by the effort."""
+
+DEFAULT_EFFORT = 6
+
 DONE, SOME_FAILED, WRONG_COMMAND, STOPPED, NO_READER = 0, 1, 2, 130, 141
 """Exit statuses; the last two are those that a shell gives to SIGINT and SIGPIPE."""
 
@@ -35,7 +50,7 @@ STATUSES = f"""exit status:
 REFINEMENT_TIME = """
 A step of refinement takes about 0.2 seconds per megapixel on one core of a
 processor with the small models: the 500 steps of a photograph of 12 megapixels
-take 20 minutes on a core. --steps 100 takes a fifth, and saves a little less.
+take 20 minutes on a core. --effort 3 takes a fifth, and saves a little less.
 """
 
 CODING_TIME = """
@@ -65,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # threads that spin while they wait would stop other processes; read when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     show_any_name()
-    options = _parser().parse_args(arguments)
+    options = parsed(arguments)
     logging.basicConfig(level=logging.ERROR if options.quiet else logging.WARNING, format="%(message)s")
     logging.getLogger("sgaplus.cli").setLevel(logging.INFO if options.verbose else logging.NOTSET)
     try:
@@ -84,6 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
         return NO_READER
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line; those that an effort decides have their values."""
+    options = _parser().parse_args(arguments)
+    if options.command == "compress":
+        method, steps = EFFORTS[options.effort]
+        options.method = options.method or method
+        options.steps = steps if options.steps is None else options.steps
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,8 +156,11 @@ def _add_compress(commands: Any) -> None:
     goal("--lmbda", type=_positive, help=f"weight of the distortion: more is better and larger ({DEFAULT_LMBDA})")
     goal("--target-bpp", type=_positive, metavar="BPP", help="bits per pixel of the file; finds model and lambda")
     goal("--target-psnr", type=_positive, metavar="DB", help="quality in dB; finds model and lambda")
-    add("--method", default="ssl_fast", help="an entry of `methods` in config/config.yaml (%(default)s)")
-    add("--steps", type=_count, default=500, help="steps of refinement; 0 is the plain codec (%(default)s)")
+    effort = "from seconds (1) to thorough (9): the method and the steps, unless they are given (%(default)s)"
+    add("--effort", type=int, choices=EFFORTS, default=DEFAULT_EFFORT, metavar="1..9", help=effort)
+    method, steps = EFFORTS[DEFAULT_EFFORT]
+    add("--method", help=f"an entry of `methods` in config/config.yaml ({method})")
+    add("--steps", type=_count, help=f"steps of refinement; 0 is the plain codec ({steps})")
     add("--seed", type=_whole, default=0, help="seed of the random numbers (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (%(default)s)")
     add("--strip", action="store_true", help="keep no metadata: colours become sRGB, EXIF and XMP are left out")
