@@ -7,7 +7,7 @@ import pytest
 import torch
 from compressai.entropy_models import EntropyModel
 
-from sgaplus.benchmarks import training
+from sgaplus.benchmarks import refinement, training
 from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.benchmarks.refinement import synthesis_operations
 from sgaplus.training.initialisation import fresh_model
@@ -47,6 +47,21 @@ def test_the_refinement_benchmark_writes_both_loops_and_the_start(tmp_path, caps
         (row,) = csv.DictReader(file)
     assert float(row["own_seconds"]) > 0
     assert "N = 64, M = 96, 1 of 256x256" in capsys.readouterr().out
+
+
+def test_the_time_to_a_loss_is_the_steps_of_each_method_beside_the_plain_loops(tmp_path, monkeypatch):
+    monkeypatch.setattr(refinement, "RACE", (("ssl", 4), ("ssl_fast", 2)))
+    options = "time_to_loss --refined 64 --seconds 0.1 --device cpu --output"
+    training.main([*options.split(), str(tmp_path)])
+    with open(tmp_path / "time_to_loss.csv") as file:
+        paper, fast = csv.DictReader(file)
+    assert tuple(paper) == refinement.TIME_TO_LOSS
+    assert [(row["n"], row["height"], row["width"]) for row in (paper, fast)] == [("64", "256", "256")] * 2
+    assert [(row["method"], row["steps"]) for row in (paper, fast)] == [("ssl", "4"), ("ssl_fast", "2")]
+    assert paper["plain_seconds"] == fast["plain_seconds"]
+    assert float(fast["seconds"]) == pytest.approx(float(paper["seconds"]) / 2, abs=0.001)
+    assert float(fast["ratio"]) == pytest.approx(2 * float(paper["ratio"]), abs=0.002)
+    assert float(paper["true_loss"]) != float(fast["true_loss"])
 
 
 def test_the_precisions_are_compared_at_every_lambda(tmp_path):

@@ -21,6 +21,7 @@ from sgaplus.benchmarks.plain_loops import PlainRefinement
 from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior, load_state, widths
 from sgaplus.codec.latents import Latents
+from sgaplus.config import methods
 from sgaplus.data.sources import Package
 from sgaplus.devices import name_of
 from sgaplus.meter import keep_memory, return_memory
@@ -40,6 +41,16 @@ REFINEMENT = (
 ``limit_share`` is the share of the device's measured rate of matrix products, counting the synthesis transform's
 forward and backward pass alone; ``true_loss`` is the true loss after the timed steps, the same number in both loops,
 measured in float32, as the mean over the images."""
+
+TIME_TO_LOSS = (
+    *("device", "n", "height", "width", "method", "steps", "seconds", "plain_seconds", "ratio", "true_loss"),
+)
+"""Columns of the time to a loss. ``seconds`` is the time of a method's steps on one image; ``plain_seconds`` that of
+the plain loop to SSL's loss, in the steps of the first row; ``ratio`` is the latter over the former; ``true_loss`` is
+where the method ends, in float32."""
+
+RACE = (("ssl", 2000), ("ssl_fast", 500))
+"""Methods and their steps whose times to a loss are compared; the plain loop takes the first's steps."""
 
 STARTUP = ("device", "torch_seconds", "own_seconds")
 """Columns of the start-up: importing torch, and from there to the end of the first step."""
@@ -186,6 +197,50 @@ def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Laten
     """The mean true loss of pictures of one size; their latents come in batches."""
     together = Latents(torch.cat([part.y for part in latents]), torch.cat([part.z for part in latents]))
     return float(codec.measure(codec.batch(pictures), together).true_loss(lmbda).mean())
+
+
+def times_to_loss(
+    case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float
+) -> list[Row]:
+    """Rows of :data:`TIME_TO_LOSS`: how long the plain loop takes to SSL's loss, and each method to its own.
+
+    Args:
+        case: Channels, height and width; one image.
+        model: File of a trained model. Steps are timed on a model that is widened from it to the case's channels, and
+            losses are those of the model itself, since both compute the same function.
+        lmbda: Target lambda.
+        device: The device of all loops.
+        precision: Precision of the engine.
+        budget: Seconds to spend on timing steps.
+    """
+    channels, height, width, _ = case
+    plain, engine = (float(row["steps_per_second"]) for row in compare(case, model, lmbda, device, precision, budget))
+    codec, entries = Codec(Hyperprior.of(load_state(model)), device, precision), methods.read()
+    pictures = [("0", photographs(height, width, 1)[0])]
+    plain_seconds = RACE[0][1] / plain
+    rows: list[Row] = []
+    for name, steps in RACE:
+        method = Method.from_settings(entries[name] | {"steps": steps})
+        (refined,) = refine(codec, pictures, method, Plan(lmbda, steps))
+        row: Row = {
+            "device": name_of(device),
+            "n": channels,
+            "height": height,
+            "width": width,
+            "method": name,
+            "steps": steps,
+            "seconds": round(steps / engine, 3),
+            "plain_seconds": round(plain_seconds, 3),
+            "ratio": round(plain_seconds * engine / steps, 3),
+            "true_loss": float(refined.rows[-1]["true_loss"]),
+        }
+        rows.append(row)
+        print(
+            f"N = M = {channels}, {width}x{height}: {steps} steps of {name} take {row['seconds']} s, "
+            f"{row['ratio']:.1f} times as fast as the plain loop's {RACE[0][1]}, to true loss {row['true_loss']:.4f}",
+            flush=True,
+        )
+    return rows
 
 
 def startup(device: torch.device) -> list[Row]:

@@ -20,10 +20,12 @@ from sgaplus.benchmarks.refinement import (
     PRECISION,
     REFINEMENT,
     STARTUP,
+    TIME_TO_LOSS,
     compare,
     photographs,
     precisions,
     startup,
+    times_to_loss,
 )
 from sgaplus.codec.frozen import as_tensor
 from sgaplus.data.sources import Folder, Package
@@ -136,6 +138,14 @@ def refinement(options: argparse.Namespace, device: torch.device) -> None:
     write_csv(startup(device), STARTUP, options.output / "startup.csv")
 
 
+def time_to_loss(options: argparse.Namespace, device: torch.device) -> None:
+    """Measure the time to the loss of SSL's 2000 steps, and write time_to_loss.csv."""
+    cases = [(width, 256, 256, 1) for width in (64, 192) if width in options.refined]
+    cases += [(192, 512, 768, 1)] if 192 in options.refined else []
+    measured = [times_to_loss(case, MODEL, 0.01, device, options.precision, options.seconds) for case in cases]
+    write_csv([row for rows in measured for row in rows], TIME_TO_LOSS, options.output / "time_to_loss.csv")
+
+
 def precision(options: argparse.Namespace, device: torch.device) -> None:
     """Compare the results of the precisions with the plain loop's, and write precision.csv."""
     files = Folder(str(options.photographs), min_side=256).index() if options.photographs else []
@@ -152,9 +162,9 @@ def main(arguments: list[str] | None = None) -> None:
         "parts",
         nargs="*",
         metavar="PART",
-        default=["training", "refinement"],
-        help="training, refinement, or precision: whether refinement ends where the plain loop does, half an hour on "
-        "two cores (default: the first two)",
+        default=["training", "refinement", "time_to_loss"],
+        help="training, refinement, time_to_loss (the plain loop's time to the paper's loss over ours), or precision: "
+        "whether refinement ends where the plain loop does, half an hour on two cores (default: the first three)",
     )
     parser.add_argument(
         "--widths", type=int, nargs="+", default=[48, 64, 128, 192], help="N = M (default: %(default)s)"
@@ -172,8 +182,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     options = parser.parse_args(arguments)
     for part in options.parts:
-        if part not in ("training", "refinement", "precision"):
-            parser.error(f"there is no part {part!r}; parts are training, refinement and precision")
+        if part not in ("training", "refinement", "time_to_loss", "precision"):
+            parser.error(f"there is no part {part!r}; parts are training, refinement, time_to_loss and precision")
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
@@ -185,6 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
         write_csv(rows, TRAINING, options.output / "training.csv")
     if "refinement" in options.parts:
         refinement(options, device)
+    if "time_to_loss" in options.parts:
+        time_to_loss(options, device)
     if "precision" in options.parts:
         precision(options, device)
     print(f"Written to {options.output}")
