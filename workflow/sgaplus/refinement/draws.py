@@ -58,10 +58,18 @@ class StratifiedDraws(IndependentDraws):
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """As of :class:`IndependentDraws`."""
         if self.phase == 0:
-            self.orders.append(super().uniform((STRATA, *shape)).argsort(dim=0).to(torch.uint8))
+            self.orders.append(_ranks(super().uniform((STRATA, *shape))))
         stratum = self.orders[self.call][self.phase]
         self.call += 1
         return ((stratum + super().uniform(shape)) / STRATA).clamp(max=LARGEST_UNIFORM)
+
+
+def _ranks(keys: Tensor) -> Tensor:
+    """How many keys along the first dimension each key exceeds, uint8; comparing takes a fraction of sorting's time."""
+    ranks = torch.zeros_like(keys, dtype=torch.uint8)
+    for key in keys:
+        ranks += keys > key
+    return ranks
 
 
 DRAWS: dict[str, type[IndependentDraws]] = {"independent": IndependentDraws, "stratified": StratifiedDraws}
