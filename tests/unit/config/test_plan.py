@@ -181,7 +181,7 @@ def test_settings_of_the_paper_are_the_papers(paper):
     training = paper["training"]
     assert [training[key] for key in ("batch_size", "crop", "lr", "lr_schedule")] == [32, 256, 1e-4, "constant"]
     lr = {name: method["lr"] for name, method in paper["methods"].items()}
-    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4, "ssl_fast": 0.04}  # which is ours
+    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4, "ssl_fast": 0.04, "ssl_faster": 0.06}  # ours
     assert paper["methods"]["sga"]["tau_max"] == 0.5
     for name in ("linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"):
         assert [paper["methods"][name][key] for key in ("tau_max", "cooling", "steps")] == [1.0, 2.0, 2000]
