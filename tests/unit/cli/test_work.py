@@ -89,7 +89,7 @@ def test_the_commands_answer_programs(photos, tmp_path, capsys):
 
     compressed = answer("compress", photos, "-o", tmp_path / "coded", "--steps", 1)["files"]
     assert [row["bitstream"] for row in compressed] == [str(tmp_path / "coded" / name) for name in ("a.sga", "b.sga")]
-    assert {row["method"] for row in compressed} == {"ssl_fast"}
+    assert {row["method"] for row in compressed} == {"ssl_faster"}
     shown = answer("info", tmp_path / "coded")["files"]
     assert [row["bytes"] for row in shown] == [row["bytes"] for row in compressed]
     assert Path(shown[0]["model_file"]).stem == compressed[0]["model"]

@@ -49,7 +49,7 @@ TIME_TO_LOSS = (
 the plain loop to SSL's loss, in the steps of the first row; ``ratio`` is the latter over the former; ``true_loss`` is
 where the method ends, in float32."""
 
-RACE = (("ssl", 2000), ("ssl_fast", 500))
+RACE = (("ssl", 2000), ("ssl_fast", 500), ("ssl_faster", 300))
 """Methods and their steps whose times to a loss are compared; the plain loop takes the first's steps."""
 
 STARTUP = ("device", "torch_seconds", "own_seconds")

@@ -22,15 +22,15 @@ DEFAULT_LMBDA = 0.01
 """Target lambda if neither a lambda nor a rate or quality is asked for."""
 
 EFFORTS = {
-    1: ("ssl_fast", 20),
-    2: ("ssl_fast", 50),
-    3: ("ssl_fast", 100),
-    4: ("ssl_fast", 200),
-    5: ("ssl_fast", 300),
-    6: ("ssl_fast", 500),
-    7: ("ssl_fast", 1000),
-    8: ("ssl_fast", 2000),
-    9: ("ssl_fast", 4000),
+    1: ("ssl_faster", 20),
+    2: ("ssl_faster", 50),
+    3: ("ssl_faster", 100),
+    4: ("ssl_faster", 200),
+    5: ("ssl_faster", 300),
+    6: ("ssl_faster", 500),
+    7: ("ssl_faster", 1000),
+    8: ("ssl_faster", 2000),
+    9: ("ssl_faster", 4000),
 }
 """Method and steps of refinement by the effort."""
 
