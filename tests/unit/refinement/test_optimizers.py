@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sgaplus.refinement import optimizers
-from sgaplus.refinement.optimizers import SGD, Adam, FusedAdam
+from sgaplus.refinement.optimizers import OPTIMIZERS, SGD, Adam, FusedAdam
 
 TORCHS = {Adam: torch.optim.Adam, FusedAdam: torch.optim.Adam, SGD: torch.optim.SGD}
 
@@ -57,13 +57,13 @@ def path(optimizer, start, count):
 
 def test_pooled_adam_is_adam_where_the_gradients_of_a_channel_are_alike():
     start = [torch.tensor([0.3, -1.2, 2.0]).reshape(1, 3, 1, 1).expand(1, 3, 4, 5)]
-    torch.testing.assert_close(path(optimizers.OPTIMIZERS["adam_pooled"], start, 20), path(optimizers.OPTIMIZERS["adam"], start, 20))
+    torch.testing.assert_close(path(OPTIMIZERS["adam_pooled"], start, 20), path(OPTIMIZERS["adam"], start, 20))
 
 
 def test_pooled_adam_moves_latents_of_weak_gradients_less():
     tensor = torch.zeros(1, 2, 1, 2, requires_grad=True)
     (tensor * torch.tensor([[3.0, 4.0], [0.03, 0.04]]).reshape(1, 2, 1, 2)).sum().backward()
-    optimizers.OPTIMIZERS["adam_pooled"]([tensor]).step(0.1)
+    OPTIMIZERS["adam_pooled"]([tensor]).step(0.1)
     mean = (9 + 16) / 2
     expected = [-0.1 * g / ((g * g + mean) / 2) ** 0.5 for g in (3, 4)]
     torch.testing.assert_close(tensor.detach().flatten(), torch.tensor(expected * 2), rtol=1e-4, atol=0)
@@ -71,8 +71,8 @@ def test_pooled_adam_moves_latents_of_weak_gradients_less():
 
 def test_pooled_adam_pools_no_images():
     start = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-    (together,) = path(optimizers.OPTIMIZERS["adam_pooled"], [start], 10)
-    alone = [path(optimizers.OPTIMIZERS["adam_pooled"], [start[i : i + 1]], 10)[0] for i in range(3)]
+    (together,) = path(OPTIMIZERS["adam_pooled"], [start], 10)
+    alone = [path(OPTIMIZERS["adam_pooled"], [start[i : i + 1]], 10)[0] for i in range(3)]
     torch.testing.assert_close(together, torch.cat(alone))
 
 
