@@ -199,29 +199,27 @@ def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Laten
     return float(codec.measure(codec.batch(pictures), together).true_loss(lmbda).mean())
 
 
-def times_to_loss(
-    case: Case, model: Path, lmbda: float, device: torch.device, precision: str, budget: float
-) -> list[Row]:
+def times_to_loss(case: Case, device: torch.device, precision: str, budget: float) -> list[Row]:
     """Rows of :data:`TIME_TO_LOSS`: how long the plain loop takes to SSL's loss, and each method to its own.
+
+    Steps are timed on the widened model, and losses are those of :data:`MODEL` itself, since both compute the same
+    function.
 
     Args:
         case: Channels, height and width; one image.
-        model: File of a trained model. Steps are timed on a model that is widened from it to the case's channels, and
-            losses are those of the model itself, since both compute the same function.
-        lmbda: Target lambda.
         device: The device of all loops.
         precision: Precision of the engine.
         budget: Seconds to spend on timing steps.
     """
     channels, height, width, _ = case
-    plain, engine = (float(row["steps_per_second"]) for row in compare(case, model, lmbda, device, precision, budget))
-    codec, entries = Codec(Hyperprior.of(load_state(model)), device, precision), methods.read()
+    plain, engine = (float(row["steps_per_second"]) for row in compare(case, device, precision, budget))
+    codec, entries = Codec.load(MODEL, device, precision), methods.read()
     pictures = [("0", photographs(height, width, 1)[0])]
     plain_seconds = RACE[0][1] / plain
     rows: list[Row] = []
     for name, steps in RACE:
         method = Method.from_settings(entries[name] | {"steps": steps})
-        (refined,) = refine(codec, pictures, method, Plan(lmbda, steps))
+        (refined,) = refine(codec, pictures, method, Plan(LMBDA, steps))
         row: Row = {
             "device": name_of(device),
             "n": channels,
@@ -236,7 +234,7 @@ def times_to_loss(
         }
         rows.append(row)
         print(
-            f"N = M = {channels}, {width}x{height}: {steps} steps of {name} take {row['seconds']} s, "
+            f"N = {channels}, {width}x{height}: {steps} steps of {name} take {row['seconds']} s, "
             f"{row['ratio']:.1f} times as fast as the plain loop's {RACE[0][1]}, to true loss {row['true_loss']:.4f}",
             flush=True,
         )

@@ -142,7 +142,7 @@ def time_to_loss(options: argparse.Namespace, device: torch.device) -> None:
     """Measure the time to the loss of SSL's 2000 steps, and write time_to_loss.csv."""
     cases = [(width, 256, 256, 1) for width in (64, 192) if width in options.refined]
     cases += [(192, 512, 768, 1)] if 192 in options.refined else []
-    measured = [times_to_loss(case, MODEL, 0.01, device, options.precision, options.seconds) for case in cases]
+    measured = [times_to_loss(case, device, options.precision, options.seconds) for case in cases]
     write_csv([row for rows in measured for row in rows], TIME_TO_LOSS, options.output / "time_to_loss.csv")
 
 
