@@ -48,9 +48,9 @@ STATUSES = f"""exit status:
 """
 
 REFINEMENT_TIME = """
-A step of refinement takes about 0.2 seconds per megapixel on one core of a
+A step of refinement takes about 0.3 seconds per megapixel on one core of a
 processor with the small models: the 500 steps of a photograph of 12 megapixels
-take 20 minutes on a core. --effort 3 takes a fifth, and saves a little less.
+take half an hour on a core. --effort 3 takes a fifth, and saves a little less.
 """
 
 CODING_TIME = """
