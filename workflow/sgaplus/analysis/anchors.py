@@ -121,6 +121,11 @@ def quality_at(rows: pd.DataFrame, bpp: np.ndarray, quality: str = "psnr") -> np
     return rd_curves.psnr_within(means, bpp) if len(means) > 1 else np.full(np.shape(bpp), np.nan)
 
 
+def similarity_at(rows: pd.DataFrame, bpp: np.ndarray, name: str) -> np.ndarray:
+    """As :func:`quality_at`, of one of ``SIMILARITIES`` up to 1."""
+    return 1 - 10 ** (-quality_at(rows, bpp, QUALITIES[name].column) / 10)
+
+
 def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:
     """A table of models with two columns per classical codec: its PSNR in dB and its MS-SSIM at each model's rate.
 
@@ -136,5 +141,5 @@ def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFr
     for name, codec in CODECS.items():
         rows = with_decibels(_rows(coded, dataset, name))
         psnr[codec.label] = quality_at(rows, bpp)
-        ms_ssim[f"{codec.label} MS-SSIM"] = 1 - 10 ** (-quality_at(rows, bpp, QUALITIES["ms_ssim"].column) / 10)
+        ms_ssim[f"{codec.label} MS-SSIM"] = similarity_at(rows, bpp, "ms_ssim")
     return models.assign(**psnr, **ms_ssim)

@@ -12,7 +12,7 @@ from sgaplus.analysis import anchors, rd_curves
 from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import RATE
 from sgaplus.analysis.selection import with_decibels
-from sgaplus.qualities import QUALITIES, SIMILARITIES
+from sgaplus.qualities import SIMILARITIES
 
 
 class Beside(NamedTuple):
@@ -76,8 +76,8 @@ def _ours(rows: pd.DataFrame) -> Beside:
 
 def _at(name: str, rows: pd.DataFrame, bpp: float, bits: Estimate) -> Beside:
     """A classical codec at a rate."""
-    psnr, *in_decibels = (float(anchors.quality_at(rows, np.array(bpp), one.column)) for one in QUALITIES.values())
-    ms_ssim, haarpsi = (1 - 10 ** (-value / 10) for value in in_decibels)
+    psnr = float(anchors.quality_at(rows, np.array(bpp)))
+    ms_ssim, haarpsi = (float(anchors.similarity_at(rows, np.array(bpp), similarity)) for similarity in SIMILARITIES)
     encode, decode = (per_megapixel(rows, f"{what}_seconds") for what in ("encode", "decode"))
     return Beside(anchors.label(name), bpp, psnr, ms_ssim, haarpsi, encode, decode, bits)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from sgaplus.benchmarks.refinement import LMBDA, SSL, matrix_rate, photographs, synthesis_operations, widened
+from sgaplus.benchmarks.refinement import matrix_rate, optimizations, photographs, synthesis_operations, widened
 from sgaplus.benchmarks.training import decoding, rate
 from sgaplus.codec.frozen import Codec
 from sgaplus.codec.hyperprior import Hyperprior
@@ -27,9 +27,6 @@ from sgaplus.data.datasets import sources
 from sgaplus.devices import name_of, resolve
 from sgaplus.errors import DeviceError
 from sgaplus.files import replacing, write_json
-from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
-from sgaplus.refinement.memory import LARGEST_SUB_BATCH
-from sgaplus.refinement.method import Plan
 from sgaplus.training.initialisation import fresh_model
 from sgaplus.training.recipe import Recipe
 from sgaplus.training.trainer import Trainer
@@ -63,10 +60,7 @@ def refinement(n: int, height: int, width: int, images: int, every: int, device:
     """
     model = widened(n)
     codec = Codec(Hyperprior.of(model.state_dict()), device, "auto")
-    pictures = [(str(i), picture) for i, picture in enumerate(photographs(height, width, images))]
-    size = LARGEST_SUB_BATCH.get(device.type, images)
-    batches = [SubBatch(pictures[i : i + size]) for i in range(0, images, size)]
-    running = [LatentOptimization(codec, batch, SSL, Plan(LMBDA, SSL.steps)) for batch in batches]
+    running = optimizations(codec, photographs(height, width, images))
 
     def step(number: int, _: object) -> None:
         for one in running:

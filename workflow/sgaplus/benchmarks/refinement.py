@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -111,6 +111,14 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
+def optimizations(codec: Codec, pictures: Sequence[Tensor]) -> list[LatentOptimization]:
+    """Refinements of pictures by SSL, as many at once as the engine takes on the codec's device."""
+    size = LARGEST_SUB_BATCH.get(codec.device.type, len(pictures))
+    named = [(str(i), picture) for i, picture in enumerate(pictures)]
+    batches = [SubBatch(named[i : i + size]) for i in range(0, len(named), size)]
+    return [LatentOptimization(codec, batch, SSL, Plan(LMBDA, SSL.steps)) for batch in batches]
+
+
 def compare(case: Case, device: torch.device, precision: str, budget: float) -> list[Row]:
     """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
 
@@ -127,10 +135,7 @@ def compare(case: Case, device: torch.device, precision: str, budget: float) -> 
     codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
     pictures = [picture.to(device) for picture in photographs(height, width, count)]
     plain = [PlainRefinement(wide, picture[None], LMBDA) for picture in pictures]
-    size = LARGEST_SUB_BATCH.get(device.type, count)
-    named = [(str(i), picture) for i, picture in enumerate(pictures)]
-    plan = Plan(LMBDA, SSL.steps)
-    engine = [LatentOptimization(codec, SubBatch(named[i : i + size]), SSL, plan) for i in range(0, count, size)]
+    engine = optimizations(codec, pictures)
 
     def plain_steps(start: int, stop: int) -> None:
         return_memory()
@@ -213,13 +218,9 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
     """
     channels, height, width, _ = case
     plain, engine = (float(row["steps_per_second"]) for row in compare(case, device, precision, budget))
-    codec, entries = Codec.load(MODEL, device, precision), methods.read()
-    pictures = [("0", photographs(height, width, 1)[0])]
     plain_seconds = RACE[0][1] / plain
     rows: list[Row] = []
-    for name, steps in RACE:
-        method = Method.from_settings(entries[name] | {"steps": steps})
-        (refined,) = refine(codec, pictures, method, Plan(LMBDA, steps))
+    for (name, steps), loss in zip(RACE, _ends(height, width, device, precision), strict=True):
         row: Row = {
             "device": name_of(device),
             "n": channels,
@@ -230,7 +231,7 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
             "seconds": round(steps / engine, 3),
             "plain_seconds": round(plain_seconds, 3),
             "ratio": round(plain_seconds * engine / steps, 3),
-            "true_loss": float(refined.rows[-1]["true_loss"]),
+            "true_loss": loss,
         }
         rows.append(row)
         print(
@@ -239,6 +240,17 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
             flush=True,
         )
     return rows
+
+
+@cache  # minutes, and the same for every N
+def _ends(height: int, width: int, device: torch.device, precision: str) -> list[float]:
+    """The true loss at which each method of :data:`RACE` ends on a photograph of this size, under :data:`MODEL`."""
+    codec, entries, ends = Codec.load(MODEL, device, precision), methods.read(), []
+    for name, steps in RACE:
+        method = Method.from_settings(entries[name] | {"steps": steps})
+        (refined,) = refine(codec, [("0", photographs(height, width, 1)[0])], method, Plan(LMBDA, steps))
+        ends.append(float(refined.rows[-1]["true_loss"]))
+    return ends
 
 
 def startup(device: torch.device) -> list[Row]:

@@ -243,7 +243,7 @@ def _check_bitstreams(config: Mapping[str, Any], name: str) -> None:
     experiment = Experiment.of(config["experiments"][name])
     for key, value, instead in (
         ("bitrate", "actual", "estimated"),
-        *(("quality", name, "psnr") for name in SIMILARITIES),
+        *(("quality", similarity, "psnr") for similarity in SIMILARITIES),
     ):
         if getattr(experiment, key) != value:
             continue

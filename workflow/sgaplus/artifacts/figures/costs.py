@@ -8,6 +8,7 @@ from matplotlib.ticker import NullLocator
 
 from sgaplus.analysis.cost import costs, saves_bits
 from sgaplus.analysis.excess_loss import over_time
+from sgaplus.analysis.experiment import Experiment
 from sgaplus.analysis.rd_curves import POINT
 from sgaplus.artifacts.figures.style import BAND, BAR, ZERO, heading, legend_below, log_ticks, panels_of
 from sgaplus.artifacts.kinds import figure
@@ -48,8 +49,7 @@ def saving(results: Results) -> Figure:
     axis.axvline(0, **ZERO)
     axis.set_yticks(range(len(order)), [methods[method]["label"] for method in order])
     axis.margins(x=0.15, y=0.6 / len(order))
-    what = "Bits saved at equal PSNR" if saves_bits(experiment) else "True R-D loss saved"
-    axis.set(xlabel=f"{what} (%)")
+    axis.set(xlabel=_saved(experiment))
     *fewer, last = sorted(experiment.steps)
     heading(figure, results, f"{last} steps" + (f" (open: {', '.join(map(str, fewer))})" if fewer else ""))
     return figure
@@ -71,9 +71,8 @@ def cost(results: Results) -> Figure:
         ends = [rows["saved"] - rows["low"], rows["high"] - rows["saved"]]
         axis.errorbar(rows["seconds"], rows["saved"], yerr=ends, color=style["color"], fmt="none", **BAR)
     axis.axhline(0, **ZERO)
-    what = "Bits saved at equal PSNR" if saves_bits(experiment) else "True R-D loss saved"
     steps = ", ".join(map(str, sorted(experiment.steps)))
-    axis.set(xlabel="Seconds per image", ylabel=f"{what} (%)")
+    axis.set(xlabel="Seconds per image", ylabel=_saved(experiment))
     heading(figure, results, f"points after {steps} steps")
     log_ticks(axis)
     legend_below(figure, axis)
@@ -137,3 +136,8 @@ def gap(results: Results) -> Figure:
     log_ticks(axis)
     legend_below(figure, axis, "Dashed: the most that is allowed")
     return figure
+
+
+def _saved(experiment: Experiment) -> str:
+    """The label of an axis of savings."""
+    return f"{'Bits saved at equal PSNR' if saves_bits(experiment) else 'True R-D loss saved'} (%)"
