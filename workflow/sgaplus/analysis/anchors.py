@@ -52,11 +52,16 @@ def curves(
     if names is None:
         return known
     coded, column = coded if quality == "psnr" else with_decibels(coded), QUALITIES[quality].column
-    measured = {name: _rows(coded, dataset, name) for name in classical(names)}
+    measured = {name: rows_of(coded, dataset, name) for name in classical(names)}
     return {label(name): classical_curve(measured[name], column) if name in measured else known[name] for name in names}
 
 
-def _rows(coded: pd.DataFrame, dataset: str | None, codec: str) -> pd.DataFrame:
+def rows_of(coded: pd.DataFrame, dataset: str | None, codec: str) -> pd.DataFrame:
+    """The rows of a classical codec on a data set.
+
+    Raises:
+        KeyError: there are none.
+    """
     found = coded[(coded["dataset"] == dataset) & (coded["codec"] == codec)]
     if found.empty:
         raise KeyError(f"no records of {codec} on {dataset}")
@@ -139,7 +144,7 @@ def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFr
     """
     bpp, psnr, ms_ssim = models["bpp"].to_numpy(), {}, {}
     for name, codec in CODECS.items():
-        rows = with_decibels(_rows(coded, dataset, name))
+        rows = with_decibels(rows_of(coded, dataset, name))
         psnr[codec.label] = quality_at(rows, bpp)
         ms_ssim[f"{codec.label} MS-SSIM"] = similarity_at(rows, bpp, "ms_ssim")
     return models.assign(**psnr, **ms_ssim)

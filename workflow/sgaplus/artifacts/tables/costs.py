@@ -87,7 +87,8 @@ def speed(results: Results) -> Table:
     encode, decode = (per_megapixel(base, f"{what}_seconds") for what in ("encode", "decode"))
     rates: dict[tuple[str, str], Estimate] = {}
     times: dict[tuple[str, str], tuple[float, float]] = {}
-    codecs = {name: _coded(results, name) for name in anchors.classical(experiment.anchors or ())}
+    classical = anchors.classical(experiment.anchors or ())
+    codecs = {name: anchors.rows_of(results.coded, experiment.dataset, name) for name in classical}
     for name, rows in codecs.items():
         key = anchors.label(name), ""
         rates[key] = estimate(bd_rate, base_curve(records, "actual"), anchors.classical_curve(rows))
@@ -104,10 +105,6 @@ def speed(results: Results) -> Table:
     decimals = {**dict.fromkeys(columns, 3), against: 2}
     notes = (*_over_settings(codecs), *_measured_on(base, records, codecs))
     return titled(replace(table, values=values, decimals=decimals, notes=notes), results.labels, "Codec", "Steps")
-
-
-def _coded(results: Results, name: str) -> pd.DataFrame:
-    return results.coded[(results.coded["codec"] == name) & (results.coded["dataset"] == results.experiment.dataset)]
 
 
 def _refining(rows: pd.DataFrame) -> float:
