@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
-from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
+
+from sgaplus.codec.frozen_convolution import FrozenConvolution, frozen
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -38,15 +39,12 @@ class FastSynthesis:
         layers: list[Any] = list(g_s)
         first, *others = layers
         dtype = self.dtype = low_precision or first.weight.dtype
-        self.norms = [
-            (_stored(norm.gamma, dtype), _stored(norm.gamma.transpose(0, 1), dtype), _stored(norm.beta, dtype))
-            for norm in others[::2]
-        ]
-        self.kernels = [(_stored(layer.weight, dtype), _stored(layer.bias, dtype)) for layer in others[1:-1:2]]
-        self.first = _LowPrecisionGradient.of(first, _stored(first.weight, dtype))
+        self.norms = [_InverseGDN.of(norm, dtype) for norm in others[::2]]
+        self.first = _Convolution.of(first, first.weight.dtype, dtype)
+        self.inner = [_Convolution.of(layer, dtype, dtype) for layer in others[1:-1:2]]
         last = _subpixel(others[-1])
-        self.last_kernel = _stored(last.weight, dtype)
-        self.last = _LowPrecisionGradient.of(last, self.last_kernel)
+        self.last = _Convolution.of(last, last.weight.dtype, dtype)
+        self.last_of_difference = _Convolution.of(last, dtype, dtype, bias=False)
 
     def __call__(self, y: Tensor, reference: Tensor | None = None) -> Tensor:
         """Reconstruction (B, 3, H, W), not clamped, in the latents' precision.
@@ -61,7 +59,7 @@ class FastSynthesis:
     def pixel_unshuffled(self, y: Tensor, reference: Tensor | None = None) -> Tensor:
         """The reconstruction in the order of :func:`pixel_unshuffled`, (B, 12, H/2, W/2), which saves a sort."""
         x = self._before_last(y, reference)
-        return self.last(x) if reference is None else conv2d(x, self.last_kernel, padding=1)
+        return self.last(x) if reference is None else self.last_of_difference(x)
 
     def reference(self, y: Tensor) -> Tensor:
         """Inputs of the last layer at latents (B, M, H/16, W/16), negated, (B, N, H/2, W/2)."""
@@ -69,13 +67,13 @@ class FastSynthesis:
 
     def _before_last(self, y: Tensor, reference: Tensor | None) -> Tensor:
         x = self.first(y).to(self.dtype)
-        for norm, (kernel, bias) in zip(self.norms, self.kernels, strict=False):
-            x = conv_transpose2d(_InverseGDN.apply(x, None, *norm), kernel, bias, 2, 2, 1)
-        return _InverseGDN.apply(x, reference, *self.norms[-1])
+        for norm, layer in zip(self.norms, self.inner, strict=False):
+            x = layer(norm(x, None))
+        return self.norms[-1](x, reference)
 
 
 class FastHyperSynthesis:
-    """The hyper-synthesis transform of a frozen model: its own values, its gradient in a low precision.
+    """The hyper-synthesis transform of a frozen model: values in its own precision, its gradient in a low one.
 
     Args:
         h_s: The model's transform.
@@ -84,9 +82,9 @@ class FastHyperSynthesis:
 
     def __init__(self, h_s: nn.Sequential, low_precision: torch.dtype | None = None) -> None:
         layers: list[Any] = list(h_s)
-        dtype = low_precision or layers[0].weight.dtype
+        own = layers[0].weight.dtype
         self.layers = [
-            layer if isinstance(layer, nn.LeakyReLU) else _LowPrecisionGradient.of(layer, _stored(layer.weight, dtype))
+            layer if isinstance(layer, nn.LeakyReLU) else _Convolution.of(layer, own, low_precision or own)
             for layer in layers
         ]
 
@@ -100,11 +98,6 @@ class FastHyperSynthesis:
 def pixel_unshuffled(x: Tensor) -> Tensor:
     """Images (B, C, H, W) as (B, 4 C, H/2, W/2): a channel for each parity of row and column."""
     return pixel_unshuffle(x, LAST_STRIDE).contiguous(memory_format=torch.channels_last)
-
-
-def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    layout = torch.channels_last if weight.dim() == 4 else torch.contiguous_format
-    return weight.detach().to(dtype).contiguous(memory_format=layout)
 
 
 def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
@@ -123,7 +116,7 @@ def _subpixel(layer: nn.ConvTranspose2d) -> nn.Conv2d:
     taps = pad(layer.weight, (0, 1, 0, 1)).view(into, out, 3, 2, 3, 2).flip(2, 4)
     same = nn.Conv2d(into, 4 * out, 3, padding=1, device=layer.weight.device).requires_grad_(False)
     kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(4 * out, into, 3, 3)
-    same.weight.data = _stored(kernel, layer.weight.dtype)
+    same.weight.data = kernel.detach()
     assert layer.bias is not None
     assert same.bias is not None
     same.bias.data = layer.bias.detach().repeat_interleave(4)
@@ -134,36 +127,44 @@ class _InverseGDN(torch.autograd.Function):
     """x sqrt(beta + gamma x^2), plus a constant or None, in few passes over the elements."""
 
     @staticmethod
+    def of(norm: Any, dtype: torch.dtype) -> Callable[[Tensor, Tensor | None], Tensor]:
+        """A model's layer in a precision."""
+        gamma = norm.gamma.detach().to(dtype)
+        scale, back = FrozenConvolution(gamma, norm.beta), FrozenConvolution(gamma.transpose(0, 1))
+        return lambda x, constant: _InverseGDN.apply(x, constant, scale, back)
+
+    @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, constant: Tensor | None, gamma: Tensor, gamma_t: Tensor, beta: Tensor
+        ctx: Any, x: Tensor, constant: Tensor | None, squared_scale: FrozenConvolution, back: FrozenConvolution
     ) -> Tensor:
-        scale = conv2d(x.square(), gamma, beta).sqrt_()
-        ctx.save_for_backward(x, scale, gamma_t)
+        scale = squared_scale(x.square()).sqrt_()
+        ctx.save_for_backward(x, scale)
+        ctx.back = back
         return x * scale if constant is None else torch.addcmul(constant, x, scale)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
-        x, scale, gamma_t = ctx.saved_tensors  # type: ignore[attr-defined]
-        through = conv2d((gradient * x).div_(scale), gamma_t).mul_(x)
-        return through.addcmul_(gradient, scale), None, None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        x, scale = ctx.saved_tensors
+        through = ctx.back((gradient * x).div_(scale)).mul_(x)
+        return through.addcmul_(gradient, scale), None, None, None
 
 
-class _LowPrecisionGradient(torch.autograd.Function):
-    """A convolution, or a transposed one: its value in its own precision, its gradient in that of ``kernel``."""
-
-    @staticmethod
-    def of(layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Transform:
-        """The layer with its gradient in the precision of ``kernel``, its stored weight."""
-        return lambda x: _LowPrecisionGradient.apply(x, layer, kernel)
+class _Convolution(torch.autograd.Function):
+    """A convolution, or a transposed one: its value in one precision, its gradient in another."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> Tensor:
-        ctx.layer, ctx.kernel, ctx.dtype = layer, kernel, x.dtype
-        return layer(x.to(layer.weight.dtype))
+    def of(
+        layer: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype, gradient_dtype: torch.dtype, bias: bool = True
+    ) -> Transform:
+        """A model's layer, with or without its bias."""
+        value, back = frozen(layer, dtype, gradient_dtype, bias)
+        return lambda x: _Convolution.apply(x, value, back)
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, value: FrozenConvolution, back: FrozenConvolution) -> Tensor:
+        ctx.back, ctx.dtype = back, x.dtype
+        return value(x.to(value.dtype))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        layer, kernel = ctx.layer, ctx.kernel
-        back = conv2d if isinstance(layer, nn.ConvTranspose2d) else conv_transpose2d
-        through = back(gradient.to(kernel.dtype), kernel, None, layer.stride, layer.padding)
-        return through.to(ctx.dtype), None, None
+        return ctx.back(gradient.to(ctx.back.dtype)).to(ctx.dtype), None, None
