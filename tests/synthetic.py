@@ -108,15 +108,16 @@ def _measured(detail: float, lmbda: float, target: float, saved: float, step: in
 def decoded(records: pd.DataFrame) -> pd.DataFrame:
     """Records of what bitstreams decode to, of base models and last steps.
 
-    In dB, half the PSNR is the MS-SSIM, and a third the HaarPSI.
+    In dB, half the PSNR is the MS-SSIM, a third the HaarPSI, and a quarter the LPIPS; there is no DISTS.
     """
     last = records["step"] == records["step"].max()
     base = records[records["step"] == 0].drop_duplicates(["image", "model"])
     rows = pd.concat([base.assign(target_lmbda=np.nan, variant=None, seed=np.nan), records[last]])
     kept = ["dataset", "image", "width", "height", "model", "target_lmbda", "variant", "seed", "step"]
-    similarities = {"ms_ssim": 1 - 10 ** (-rows["psnr"] / 20), "haarpsi": 1 - 10 ** (-rows["psnr"] / 30)}
+    measures = {"ms_ssim": 1 - 10 ** (-rows["psnr"] / 20), "haarpsi": 1 - 10 ** (-rows["psnr"] / 30)}
+    measures |= {"lpips": 10 ** (-rows["psnr"] / 40), "dists": np.nan}
     seconds = {"encode_seconds": np.where(rows["step"] == 0, 0.4, np.nan), "decode_seconds": 0.8}
-    return rows[kept].assign(**similarities, **seconds, threads=1, hardware="a processor")
+    return rows[kept].assign(**measures, **seconds, threads=1, hardware="a processor")
 
 
 def coded(
@@ -136,6 +137,7 @@ def coded(
                 {
                     **{name: row[name] for name in ("image", "width", "height", "psnr", "mse")},
                     **{"ms_ssim": 1 - 10 ** (-row["psnr"] / 20), "haarpsi": 1 - 10 ** (-row["psnr"] / 30)},
+                    **{"lpips": 10 ** (-row["psnr"] / 40), "dists": np.nan},
                     **{"dataset": dataset, "codec": codec, "variant": variant, "setting": 1000 * row["model_lmbda"]},
                     **{"bpp": factor * worse * row["bpp"], "encode_seconds": 0.1, "decode_seconds": 0.01},
                     "hardware": "a processor",

@@ -6,8 +6,24 @@ from pathlib import Path
 import pytest
 
 from sgaplus.data import manifest
+from tests import weights as made_up
 
 from .making import cells, png, row_of, write
+
+
+@pytest.fixture(scope="session")
+def weights_of_distances(tmp_path_factory) -> Path:
+    """A TORCH_HOME with made-up weights of LPIPS and DISTS."""
+    home = tmp_path_factory.mktemp("torch")
+    made_up.write(home / "hub" / "checkpoints")
+    return home
+
+
+@pytest.fixture
+def weights(weights_of_distances, monkeypatch) -> Path:
+    """The folder of made-up weights of LPIPS and DISTS, where they are looked for."""
+    monkeypatch.setenv("TORCH_HOME", str(weights_of_distances))
+    return weights_of_distances / "hub" / "checkpoints"
 
 
 @pytest.fixture(name="folder")

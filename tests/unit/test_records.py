@@ -39,6 +39,17 @@ def test_rows_of_classical_codecs_have_fields_of_their_own(tmp_path):
         records.write([ROW], tmp_path / "two.parquet", records.CODED_SCHEMA)
 
 
+def test_records_without_fields_that_are_younger_can_be_read(tmp_path):
+    older = records.DECODED_SCHEMA
+    for name in ("lpips", "dists"):
+        older = older.remove(older.get_field_index(name))
+    records.write([{"image": "a", "haarpsi": 0.9}], tmp_path / "one.parquet", older)
+    table = records.read([tmp_path / "one.parquet"], records.DECODED_SCHEMA)
+    assert list(table.columns) == list(records.DECODED)
+    assert table.loc[0, "haarpsi"] == 0.9
+    assert table[["lpips", "dists"]].isna().all(axis=None)
+
+
 def test_no_files_are_a_table_without_rows():
     assert list(records.read([], records.CODED_SCHEMA).columns) == list(records.CODED)
 

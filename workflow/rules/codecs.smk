@@ -20,6 +20,7 @@ rule measure_codec:
     resources:
         mem_mb=growing(3000),
     params:
+        distances=distances_of_codec,
         images_per_job=config["codecs"]["images_per_job"],
         code=code_of("measure_codec"),
     message:

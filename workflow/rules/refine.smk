@@ -91,6 +91,7 @@ rule decode_bitstreams:
         mem_mb=growing(4000),
     params:
         refinements=refinements_to_decode,
+        distances=distances_to_decode,
         images_per_job=config["refinement"]["images_per_job"],
         code=code_of("decode_bitstreams"),
     message:

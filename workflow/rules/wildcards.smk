@@ -89,6 +89,18 @@ def refinements_to_decode(wildcards):
     )
 
 
+def distances_to_decode(wildcards):
+    """The distances by which a job's decoded bitstreams are measured, too."""
+    return run_files.distances_of_job(
+        wildcards.dataset, wildcards.model, wildcards.part
+    )
+
+
+def distances_of_codec(wildcards):
+    """The distances by which a classical codec on a data set is measured, too."""
+    return run_files.distances_of_codec(wildcards.dataset, wildcards.codec)
+
+
 def as_values(refinements):
     """Refinements as a rule's parameter holds them."""
     return [asdict(each) | {"record": sorted(each.record)} for each in refinements]

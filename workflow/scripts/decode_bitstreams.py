@@ -21,5 +21,6 @@ with logged(snakemake.log[0]):
         "hardware": devices.describe()["processor"],
         "software": provenance.software(),
     }
-    rows = decoded.measure(codec, members, refinements, [snakemake.input.streams])
+    streams, distances = [snakemake.input.streams], snakemake.params.distances
+    rows = decoded.measure(codec, members, refinements, streams, distances)
     records.write([row | shared for row in rows], snakemake.output.records, records.DECODED_SCHEMA)

@@ -19,6 +19,6 @@ with logged(snakemake.log[0]):
     rows = [
         row | shared | {"image": image.name}
         for image in tqdm(members, desc=snakemake.wildcards.codec, unit="image", mininterval=1)
-        for row in sweep(image.read(), snakemake.wildcards.codec)
+        for row in sweep(image.read(), snakemake.wildcards.codec, snakemake.params.distances)
     ]
     records.write(rows, snakemake.output.records, records.CODED_SCHEMA)

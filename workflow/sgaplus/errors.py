@@ -65,6 +65,10 @@ class MissingModelError(CodecError):
     """A model file that is not there."""
 
 
+class WeightsError(SgaplusError):
+    """Weights of a distance between pictures that are missing, or are not those that are published."""
+
+
 class DeviceError(SgaplusError):
     """A device that is not there."""
 

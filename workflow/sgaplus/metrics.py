@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
+from sgaplus import distances
 from sgaplus.qualities import QUALITIES
 
 PEAK = 255.0
@@ -53,6 +56,25 @@ def haarpsi_of(original: np.ndarray, decoded: np.ndarray) -> float | None:
         return None
     # in float32, 1 - HaarPSI of a fine picture would have two digits
     return haarpsi(*(_batch(picture).double() for picture in (original, decoded)), data_range=PEAK).item()
+
+
+def distances_of(names: Iterable[str], original: np.ndarray, decoded: np.ndarray) -> dict[str, float | None]:
+    """Distances between two pictures, uint8 (height, width, 3), down to 0 for equal ones, by their names.
+
+    ``lpips`` (Zhang et al. 2018, by VGG-16) and ``dists`` (Ding et al. 2020, of pictures that are first made small: 256
+    pixels on the shorter side), as piq measures them. None where a side has fewer than 32 pixels.
+
+    Raises:
+        WeightsError: weights are missing, or are not those that are published.
+    """
+    return {name: _distance(name, original, decoded) for name in names}
+
+
+def _distance(name: str, original: np.ndarray, decoded: np.ndarray) -> float | None:
+    if min(original.shape[:2]) < QUALITIES[name].smallest_side:
+        return None
+    with torch.no_grad():
+        return distances.network(name)(*(_batch(picture).float() / PEAK for picture in (original, decoded))).item()
 
 
 def _batch(picture: np.ndarray) -> Tensor:

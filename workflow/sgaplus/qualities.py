@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Quality(NamedTuple):
@@ -24,15 +27,28 @@ QUALITIES = {
     "psnr": Quality("PSNR", "psnr", 1),
     "ms_ssim": Quality("MS-SSIM", "ms_ssim_decibels", 161),  # its windows of 11 pixels fit at five scales
     "haarpsi": Quality("HaarPSI", "haarpsi_decibels", 16),  # its coarsest wavelet fits
+    "lpips": Quality("LPIPS", "lpips_decibels", 32),  # its network halves it five times
+    "dists": Quality("DISTS", "dists_decibels", 32),
 }
-"""By name in configurations. All but the first are similarities up to 1, and stand in records under that name."""
+"""By name in configurations. All but the first are of what was decoded, and stand in records under that name."""
 
-SIMILARITIES = [name for name in QUALITIES if name != "psnr"]
+SIMILARITIES = ("ms_ssim", "haarpsi")
+"""Those up to 1 for equal pictures. All that is decoded is measured by them."""
+
+DISTANCES = ("lpips", "dists")
+"""Those down to 0 for equal pictures. They take seconds and weights, and are measured only where they are asked for."""
 
 LEAST_DIFFERENCE = 1e-10
 """Stands for no difference at all, so that decibels stay finite."""
 
 
-def decibels(similarity: float) -> float:
-    """A similarity in dB, -10 log10(1 - similarity), up to 100 dB."""
-    return -10 * math.log10(max(1 - similarity, LEAST_DIFFERENCE))
+def decibels(name: str, value: float) -> float:
+    """A similarity in dB, -10 log10(1 - similarity), or a distance, -10 log10(distance): higher is better, to 100."""
+    difference = value if name in DISTANCES else 1 - value
+    return -10 * math.log10(max(difference, LEAST_DIFFERENCE))
+
+
+def of_decibels(name: str, values: np.ndarray) -> np.ndarray:
+    """The similarities, or the distances, that have so many dB."""
+    difference = 10.0 ** (-values / 10)
+    return difference if name in DISTANCES else 1 - difference

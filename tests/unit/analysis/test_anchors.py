@@ -7,6 +7,7 @@ import pytest
 from sgaplus.analysis import anchors
 from sgaplus.analysis.published import Published
 from sgaplus.analysis.rd_curves import base_curve, bd_rate
+from sgaplus.errors import RecordError
 from tests.synthetic import LMBDAS, PUBLISHED, coded, refined
 
 VTM = "VTM (CompressAI)"
@@ -41,6 +42,14 @@ def test_records_of_another_codec_or_data_set_are_no_curve():
     for codec, dataset in (("webp", "demo"), ("jpeg", "kodak")):
         with pytest.raises(KeyError, match="no records of jpeg on demo"):
             anchors.curves(["jpeg"], "demo", PUBLISHED, coded({codec: 1.0}, dataset))
+
+
+def test_a_codec_that_was_not_measured_by_a_quality_is_named():
+    rows = coded({"jpeg": 1.0})
+    curve = anchors.curves(["jpeg"], "demo", PUBLISHED, rows, "lpips")["JPEG"]
+    np.testing.assert_allclose(curve[..., 1], anchors.classical_curve(rows)[..., 1] / 4)
+    with pytest.raises(RecordError, match="JPEG on demo: some pictures have no DISTS"):
+        anchors.curves(["jpeg"], "demo", PUBLISHED, rows, "dists")
 
 
 def test_of_two_ways_of_coding_the_better_one_counts_at_each_rate():

@@ -19,6 +19,7 @@ def quality(bpp: float, image: int) -> dict:
         "psnr": 30 + image + 10 * math.log10(bpp),
         "ms_ssim": 1 - 10 ** (-decibels / 10),
         "haarpsi": 1 - 10 ** (-decibels / 20),
+        "lpips": 10 ** (-decibels / 10),
     }
 
 
@@ -48,8 +49,9 @@ def test_at_our_rate_stands_the_quality_of_each_codec():
     own, webp, jpeg = beside
     assert own.bpp == webp.bpp == jpeg.bpp == pytest.approx(0.3)
     assert webp.psnr == pytest.approx(own.psnr, abs=1e-6)
-    assert webp.ms_ssim == pytest.approx(own.ms_ssim, abs=1e-6)
-    assert webp.haarpsi == pytest.approx(own.haarpsi, abs=1e-6)
+    assert list(own.measures) == ["ms_ssim", "haarpsi", "lpips"]
+    assert webp.measures == pytest.approx(own.measures, abs=1e-6)
+    assert jpeg.measures["lpips"] > own.measures["lpips"]
     assert jpeg.psnr == pytest.approx(own.psnr - 10 * math.log10(2), abs=1e-6)
     assert math.isnan(own.encode)
     assert own.decode == pytest.approx(2)
@@ -71,14 +73,14 @@ def test_rates_come_from_the_lowest_up():
 def test_beyond_a_codecs_rates_nothing_is_known():
     (beside,) = compare(ours(0.9), coded())
     assert math.isnan(beside[1].psnr)
-    assert math.isnan(beside[1].ms_ssim)
+    assert all(math.isnan(value) for value in beside[1].measures.values())
     assert math.isnan(beside[1].bits.value)
 
 
 def test_photographs_that_are_too_small_have_no_ms_ssim():
     own, records = (rows.assign(ms_ssim=None) for rows in (ours(0.3), coded()))
     (beside,) = compare(own, records)
-    assert all(math.isnan(one.ms_ssim) for one in beside)
+    assert all(math.isnan(one.measures["ms_ssim"]) for one in beside)
     assert beside[1].psnr == pytest.approx(beside[0].psnr, abs=1e-6)
 
 

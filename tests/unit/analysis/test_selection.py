@@ -51,8 +51,8 @@ def test_a_bitstream_that_was_not_written_is_named():
         selection.with_rate(rows.drop(columns="bytes"), "actual")
 
 
-@pytest.mark.parametrize(("quality", "share"), [("ms_ssim", 2), ("haarpsi", 3)])
-def test_a_similarity_stands_at_the_base_model_and_after_the_last_step(quality, share):
+@pytest.mark.parametrize(("quality", "share"), [("ms_ssim", 2), ("haarpsi", 3), ("lpips", 4)])
+def test_a_similarity_or_distance_stands_at_the_base_model_and_after_the_last_step(quality, share):
     records = refined(("sga", "ssl"), lmbdas=(0.001, 0.01), images=2, seeds=(0, 1))
     found = selection.with_quality(records, decoded(records), quality)
     assert set(found["step"]) == {0, 2000}
@@ -62,7 +62,12 @@ def test_a_similarity_stands_at_the_base_model_and_after_the_last_step(quality, 
 
 
 @pytest.mark.parametrize(
-    ("quality", "said"), [("ms_ssim", "161 pixels, so there is no MS-SSIM"), ("haarpsi", "16 pixels.*no HaarPSI")]
+    ("quality", "said"),
+    [
+        ("ms_ssim", "161 pixels, so there is no MS-SSIM"),
+        ("haarpsi", "16 pixels.*no HaarPSI"),
+        ("lpips", "32 pixels, or it was not measured, so there is no LPIPS"),
+    ],
 )
 def test_pictures_without_similarity_or_bitstream_are_named(quality, said):
     records = refined(("ssl",), images=2)

@@ -41,7 +41,7 @@ def test_a_comparison_prints_and_writes_a_table_a_plot_and_compressais_json(larg
     capsys.readouterr()
     assert run("evaluate", large, *both(rates), "--codecs", "jpeg,webp", "-o", out) == 0
     printed = capsys.readouterr().out.splitlines()
-    lines = [line.split() for line in printed[printed.index(codecs.SHOWN) + 1 : -1]]
+    lines = [line.split() for line in printed[printed.index(codecs.shown(["ms_ssim", "haarpsi"])) + 1 : -1]]
     assert [line[0] for line in lines] == ["ours", "JPEG", "WebP"] * 2
     assert printed[-1] == codecs.SAID
     assert names(out) == ["codecs.csv", "codecs.png", "jpeg.json", "ours.json", "webp.json"]
@@ -90,6 +90,30 @@ def test_a_comparison_is_told_to_programs_too(photos, coded, capsys):
     assert webp["encode_seconds_per_megapixel"] > 0
 
 
+def test_distances_are_measured_on_request(photos, coded, weights, tmp_path, capsys):
+    capsys.readouterr()
+    command = ["evaluate", photos, "-b", coded, "--codecs", "webp", "--distances", "lpips, dists"]
+    assert run(*command, "-o", tmp_path / "out") == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert codecs.shown(["ms_ssim", "haarpsi", "lpips", "dists"]) in printed
+    assert printed[-1].endswith("; LPIPS and DISTS: lower is better")
+    with open(tmp_path / "out/codecs.csv", newline="") as file:
+        assert {"lpips", "dists"} < next(csv.DictReader(file)).keys()
+    assert run(*command, "--json") == 0
+    ours, webp = json.loads(capsys.readouterr().out)["codecs"]
+    assert ours["lpips"] > 0
+    assert webp["dists"] > 0
+
+
+def test_distances_without_weights_are_refused_before_anything_is_coded(photos, coded, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    capsys.readouterr()
+    assert run("evaluate", photos, "-b", coded, "--codecs", "webp", "--distances", "dists") == 2
+    told = capsys.readouterr()
+    assert f"--distances: dists needs weights that are not in {tmp_path}/hub/checkpoints" in told.err
+    assert told.out == ""
+
+
 def test_photographs_that_lack_a_bitstream_are_left_out(photos, coded, tmp_path, capsys):
     (coded / "a.sga").unlink()
     assert run("evaluate", photos, "-b", coded, "--codecs", "jpeg", "-o", tmp_path / "out", "--per-image") == 1
@@ -106,6 +130,8 @@ def test_photographs_that_lack_a_bitstream_are_left_out(photos, coded, tmp_path,
         (["--codecs", "jpeg,wepb"], "--codecs: there is no 'wepb'. Did you mean 'webp'?"),
         (["-o", "out"], "Add --codecs."),
         (["--per-image"], "Add --codecs."),
+        (["--distances", "lpips"], "Add --codecs."),
+        (["--codecs", "jpeg", "--distances", "lpisp"], "--distances: there is no 'lpisp'. Did you mean 'lpips'?"),
         (["-b", "more"], "Add --codecs."),
     ],
 )

@@ -41,6 +41,15 @@ def test_a_sweep_has_a_row_per_setting_with_fields_of_the_records(photograph, tm
     assert table["psnr"].tolist() == [row["psnr"] for row in rows]
 
 
+def test_distances_are_measured_where_they_are_asked_for(photograph, weights):
+    pixels, setting = photograph(60, 80).pixels, next(CODECS["jpeg"].settings())
+    decoded = CODECS["jpeg"].decode(CODECS["jpeg"].encode(pixels, **setting.options))
+    row = measure(pixels, "jpeg", setting, ["lpips"])
+    assert {"lpips": row["lpips"]} == metrics.distances_of(["lpips"], pixels, decoded)
+    assert "dists" not in row
+    assert "lpips" not in measure(pixels, "jpeg", setting)
+
+
 @pytest.mark.parametrize(("name", "theirs"), [("jpeg", JPEG), ("webp", WebP)])
 def test_rate_and_quality_are_those_that_compressai_measures(name, theirs, photograph, tmp_path):
     """CompressAI codes with its own settings, at the one quality; these are given to ours."""

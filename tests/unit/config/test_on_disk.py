@@ -194,5 +194,29 @@ def test_the_path_of_an_archive_is_right_while_its_images_are_not_there(tmp_path
     check(config)
 
 
+def test_a_distance_needs_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    entry = small()["experiments"]["curves"] | {"figure": "rate_distortion", "steps": [40], "quality": "lpips"}
+    config = small(**{"experiments.curves": entry})
+    said = f"experiments.curves.quality: lpips needs weights that are not in {tmp_path}/hub/checkpoints"
+    assert refusal(copy.deepcopy(config)).startswith(said)
+    check(small(**{"experiments.curves": entry | {"quality": "haarpsi"}}))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("vgg16-397923af.pth", "lpips_weights.pt"):
+        (folder / name).touch()
+    check(config)
+
+
+def test_records_of_another_run_have_their_distances(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    entry = small()["experiments"]["curves"] | {"figure": "rate_distortion", "steps": [40], "quality": "dists"}
+    made = tmp_path / "made" / "records"
+    made.mkdir(parents=True)
+    for name in ("curves", "table"):
+        (made / f"{name}.parquet").touch()
+    check(small(**{"experiments.curves": entry}, records=str(made.parent)))
+
+
 def test_what_no_experiment_needs_is_not_looked_at():
     check(small(**{"datasets.spare": yaml.safe_load("{path: photos, count: 9, crop: [999, 999]}")}))

@@ -282,8 +282,8 @@ def test_haarpsi_is_there_for_smaller_pictures():
     assert refusal(cropped).startswith("experiments.curves.quality: haarpsi needs pictures of 16 pixels a side, and")
 
 
-@pytest.mark.parametrize("quality", ["ms_ssim", "haarpsi"])
-def test_similarities_need_bitstreams(quality):
+@pytest.mark.parametrize("quality", ["ms_ssim", "haarpsi", "lpips", "dists"])
+def test_similarities_and_distances_need_bitstreams(quality):
     entry = CURVES | {"quality": quality, "steps": [20, 40]}
     message = refusal(small(**{"experiments.curves": entry}))
     assert message.startswith(

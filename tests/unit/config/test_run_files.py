@@ -98,6 +98,18 @@ def test_bitstreams_are_decoded_only_where_an_experiment_has_another_quality():
     assert found.to_decode("photos", "low", "0") == []
 
 
+def test_a_distance_is_measured_only_where_an_experiment_has_it():
+    curves = CONFIG["experiments"]["curves"] | {"figure": "rate_distortion", "methods": ["ssl"], "anchors": ["jpeg"]}
+    seen = {"seen": curves | {"quality": "dists"}, "alike": curves | {"quality": "ms_ssim", "anchors": ["webp"]}}
+    found = files(experiments=CONFIG["experiments"] | seen)
+    assert found.distances_of_job("photos", "low", "1") == ["dists"]
+    assert found.distances_of_job("photos", "low", "0") == []
+    assert found.distances_of_codec("photos", "jpeg") == ["dists"]
+    assert found.distances_of_codec("photos", "webp") == found.distances_of_codec("others", "jpeg") == []
+    both = files(experiments=CONFIG["experiments"] | seen | {"both": curves | {"quality": "lpips"}})
+    assert both.distances_of_job("photos", "low", "1") == ["lpips", "dists"]
+
+
 def test_the_base_model_is_timed_in_one_job_per_model_and_chunk():
     entry = {**CONFIG["experiments"]["curves"], "table": "speed", "models": ["low", "high"]}
     entry = {key: value for key, value in entry.items() if key != "figure"}

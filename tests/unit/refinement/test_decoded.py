@@ -55,6 +55,20 @@ def test_bitstreams_are_measured_by_what_they_decode_to(codec, images, tmp_path)
     records.write(rows, tmp_path / "rows.parquet", records.DECODED_SCHEMA)
 
 
+def test_distances_are_measured_where_they_are_asked_for(codec, images, tmp_path, weights):
+    path, streams = archive(codec, images, tmp_path)
+    rows = measure(codec, images[:1], [TASK], [path], ["dists", "lpips"])
+    original = images[0].read()
+    picture, _ = Coder(codec).decode(next(iter(streams.values())))
+    expected = metrics.distances_of(["lpips", "dists"], original, picture)
+    assert {name: rows[1][name] for name in expected} == expected
+    assert 0 < rows[0]["lpips"] != rows[1]["lpips"]
+    records.write(rows, tmp_path / "rows.parquet", records.DECODED_SCHEMA)
+    table = records.read([tmp_path / "rows.parquet"], records.DECODED_SCHEMA)
+    assert table["lpips"].tolist() == [row["lpips"] for row in rows]
+    assert measure(codec, images[:1], [], [])[0].keys().isdisjoint(expected)
+
+
 def test_quality_is_that_of_compressais_evaluation_of_the_same_pictures(codec, images, tmp_path):
     base, *_ = measure(codec, images[:1], [], [])
     original = images[0].read()

@@ -16,7 +16,8 @@ from sgaplus.analysis.published import Published
 from sgaplus.analysis.rd_curves import PSNR, RATE
 from sgaplus.analysis.selection import with_decibels
 from sgaplus.codec.classical_codecs import CODECS
-from sgaplus.qualities import QUALITIES
+from sgaplus.errors import RecordError
+from sgaplus.qualities import QUALITIES, of_decibels
 
 
 def label(name: str) -> str:
@@ -47,12 +48,16 @@ def curves(
 
     Raises:
         KeyError: there is no such curve for the data set.
+        RecordError: a codec was not measured by that quality.
     """
     known = published.curves(dataset) if quality == "psnr" else {}
     if names is None:
         return known
     coded, column = coded if quality == "psnr" else with_decibels(coded), QUALITIES[quality].column
     measured = {name: rows_of(coded, dataset, name) for name in classical(names)}
+    for name, rows in measured.items():
+        if rows[column].isna().any():
+            raise RecordError(f"{label(name)} on {dataset}: some pictures have no {QUALITIES[quality].label}.")
     return {label(name): classical_curve(measured[name], column) if name in measured else known[name] for name in names}
 
 
@@ -126,9 +131,9 @@ def quality_at(rows: pd.DataFrame, bpp: np.ndarray, quality: str = "psnr") -> np
     return rd_curves.psnr_within(means, bpp) if len(means) > 1 else np.full(np.shape(bpp), np.nan)
 
 
-def similarity_at(rows: pd.DataFrame, bpp: np.ndarray, name: str) -> np.ndarray:
-    """As :func:`quality_at`, of one of ``SIMILARITIES`` up to 1."""
-    return 1 - 10 ** (-quality_at(rows, bpp, QUALITIES[name].column) / 10)
+def measure_at(rows: pd.DataFrame, bpp: np.ndarray, name: str) -> np.ndarray:
+    """As :func:`quality_at`, of a similarity or a distance that is no dB."""
+    return of_decibels(name, quality_at(rows, bpp, QUALITIES[name].column))
 
 
 def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFrame:
@@ -146,5 +151,5 @@ def beside(models: pd.DataFrame, dataset: str, coded: pd.DataFrame) -> pd.DataFr
     for name, codec in CODECS.items():
         rows = with_decibels(rows_of(coded, dataset, name))
         psnr[codec.label] = quality_at(rows, bpp)
-        ms_ssim[f"{codec.label} MS-SSIM"] = similarity_at(rows, bpp, "ms_ssim")
+        ms_ssim[f"{codec.label} MS-SSIM"] = measure_at(rows, bpp, "ms_ssim")
     return models.assign(**psnr, **ms_ssim)

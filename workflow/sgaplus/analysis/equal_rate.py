@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,7 @@ import pandas as pd
 from sgaplus.analysis import anchors, rd_curves
 from sgaplus.analysis.intervals import Estimate
 from sgaplus.analysis.rd_curves import RATE
-from sgaplus.analysis.selection import with_decibels
-from sgaplus.qualities import SIMILARITIES
+from sgaplus.analysis.selection import measures_of, with_decibels
 
 
 class Beside(NamedTuple):
@@ -22,7 +21,7 @@ class Beside(NamedTuple):
         name: Its name in print.
         bpp: The rate, bits per pixel of whole files.
         psnr: dB at that rate; nan where the codec does not reach it.
-        ms_ssim, haarpsi: Likewise; nan too where a photograph is too small for it.
+        measures: Similarities and distances likewise, by name; nan too where a photograph is too small for one.
         encode, decode: Seconds per megapixel, of a classical codec over its whole sweep; nan where they are not known.
         bits: Difference of our rate to the codec's at equal PSNR in %, below 0 where ours is lower.
     """
@@ -30,8 +29,7 @@ class Beside(NamedTuple):
     name: str
     bpp: float
     psnr: float
-    ms_ssim: float
-    haarpsi: float
+    measures: Mapping[str, float]
     encode: float
     decode: float
     bits: Estimate
@@ -48,8 +46,8 @@ def compare(ours: pd.DataFrame, coded: pd.DataFrame) -> list[list[Beside]]:
 
     Args:
         ours: A row per photograph and rate: ``rate`` tells them, ``image``, ``width``, ``height``, ``bpp``, ``psnr``,
-            ``ms_ssim``, ``haarpsi``, ``decode_seconds``.
-        coded: Records of classical codecs on the same photographs.
+            ``decode_seconds``, and similarities and distances.
+        coded: Records of classical codecs on the same photographs, measured likewise.
 
     Returns:
         For each rate ours, and then the codecs in the order of the records.
@@ -70,16 +68,19 @@ def _bits(anchor: np.ndarray, curve: np.ndarray) -> Estimate:
 
 
 def _ours(rows: pd.DataFrame) -> Beside:
-    bpp, psnr, ms_ssim, haarpsi = rows[["bpp", "psnr", *SIMILARITIES]].astype(float).mean(skipna=False)
-    return Beside(OURS, bpp, psnr, ms_ssim, haarpsi, float("nan"), per_megapixel(rows, "decode_seconds"), UNKNOWN)
+    names = measures_of(rows)
+    means = rows[["bpp", "psnr", *names]].astype(float).mean(skipna=False)
+    measures = {name: means[name] for name in names}
+    decode = per_megapixel(rows, "decode_seconds")
+    return Beside(OURS, means["bpp"], means["psnr"], measures, float("nan"), decode, UNKNOWN)
 
 
 def _at(name: str, rows: pd.DataFrame, bpp: float, bits: Estimate) -> Beside:
     """A classical codec at a rate."""
     psnr = float(anchors.quality_at(rows, np.array(bpp)))
-    ms_ssim, haarpsi = (float(anchors.similarity_at(rows, np.array(bpp), similarity)) for similarity in SIMILARITIES)
+    measures = {measure: float(anchors.measure_at(rows, np.array(bpp), measure)) for measure in measures_of(rows)}
     encode, decode = (per_megapixel(rows, f"{what}_seconds") for what in ("encode", "decode"))
-    return Beside(anchors.label(name), bpp, psnr, ms_ssim, haarpsi, encode, decode, bits)
+    return Beside(anchors.label(name), bpp, psnr, measures, encode, decode, bits)
 
 
 def per_megapixel(rows: pd.DataFrame, seconds: str) -> float:
@@ -95,12 +96,12 @@ def points(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: Columns that tell the settings.
 
     Returns:
-        The columns of ``by``, ``bpp``, ``psnr``, ``ms_ssim``, ``haarpsi``, and of the seconds those that the rows have.
+        The columns of ``by``, ``bpp``, ``psnr``, and of similarities, distances and seconds those that the rows have.
     """
     sizes = (rows["width"] * rows["height"]).astype(float) / 1e6
-    known = {name: rows[name].astype(float) for name in SIMILARITIES}
+    known = {name: rows[name].astype(float) for name in measures_of(rows)}
     groups = rows.assign(**known, megapixels=sizes).groupby(list(by), sort=False)
-    found = groups[["bpp", "psnr", *SIMILARITIES]].mean()
+    found = groups[["bpp", "psnr", *known]].mean()
     for seconds in ("encode_seconds", "decode_seconds"):
         if seconds in rows:
             found[f"{seconds}_per_megapixel"] = groups[seconds].sum() / groups["megapixels"].sum()

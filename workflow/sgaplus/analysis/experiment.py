@@ -27,7 +27,7 @@ class Experiment:
         against: Method that the others are compared with, beside the base model.
         anchors: Classical and published codecs that it is compared with; None for what is published for the data set.
         bitrate: ``estimated``, by the entropy model, or ``actual``, of the real bitstream.
-        quality: ``psnr``, or ``ms_ssim`` or ``haarpsi`` of what the bitstreams decode to.
+        quality: ``psnr``, or another of ``qualities.QUALITIES`` of what the bitstreams decode to.
         prune: Points further below the base models' curve are left out, in dB; None for none.
         cover: Number of models that are to cover the curve.
         image: Image that is shown.

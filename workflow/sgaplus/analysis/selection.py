@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.errors import RecordError
-from sgaplus.qualities import QUALITIES, SIMILARITIES, decibels
+from sgaplus.qualities import DISTANCES, QUALITIES, decibels
 
 BASE_KEY = ["dataset", "image", "model", "target_lmbda"]
 
@@ -78,16 +79,15 @@ def with_quality(rows: pd.DataFrame, decoded: pd.DataFrame, quality: str) -> pd.
         The rows with the quality's column.
 
     Raises:
-        RecordError: a picture is too small for it, or has no bitstream.
+        RecordError: a picture is too small for it, was not measured by it, or has no bitstream.
     """
     if quality == "psnr":
         return rows
     label, column, smallest_side = QUALITIES[quality]
     small = decoded.loc[decoded[quality].isna(), "image"]
     if len(small):
-        raise RecordError(
-            f"{', '.join(sorted(set(small)))}: a side has fewer than {smallest_side} pixels, so there is no {label}."
-        )
+        names, why = ", ".join(sorted(set(small))), ", or it was not measured" * (quality in DISTANCES)
+        raise RecordError(f"{names}: a side has fewer than {smallest_side} pixels{why}, so there is no {label}.")
     of_base = ["dataset", "image", "model", "step"]
     of_refined = [*of_base, "target_lmbda", "variant", "seed"]
     ends = rows["step"] == rows.groupby([key for key in of_refined if key != "step"])["step"].transform("max")
@@ -104,9 +104,15 @@ def with_quality(rows: pd.DataFrame, decoded: pd.DataFrame, quality: str) -> pd.
 
 
 def with_decibels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with their similarities in dB, in which curves are drawn and compared; nan where one is not known."""
-    known = {QUALITIES[name].column: rows[name].astype(float) for name in SIMILARITIES if name in rows}
-    return rows.assign(**{column: values.map(decibels, na_action="ignore") for column, values in known.items()})
+    """The rows with similarities and distances in dB, in which curves are drawn and compared; nan where not known."""
+    known = {name: rows[name].astype(float) for name in measures_of(rows)}
+    inside = {name: values.map(partial(decibels, name), na_action="ignore") for name, values in known.items()}
+    return rows.assign(**{QUALITIES[name].column: values for name, values in inside.items()})
+
+
+def measures_of(rows: pd.DataFrame) -> list[str]:
+    """The similarities and distances that the rows have a column of."""
+    return [name for name in QUALITIES if name != "psnr" and name in rows]
 
 
 def with_rate(rows: pd.DataFrame, bitrate: str) -> pd.DataFrame:

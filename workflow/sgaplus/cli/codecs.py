@@ -22,21 +22,21 @@ from sgaplus.codec.classical_codecs import CODECS
 from sgaplus.codec.classical_sweep import sweep
 from sgaplus.files import replacing, write_json
 from sgaplus.progress import tqdm
-from sgaplus.qualities import QUALITIES, SIMILARITIES
-
-SHOWN = f"{'':<10}  {'bpp':>8}  {'PSNR':>6}  {'MS-SSIM':>8}  {'HaarPSI':>8}  {'enc s/MP':>8}  {'dec s/MP':>8}  our bits"
-"""The heading of the table."""
+from sgaplus.qualities import DISTANCES, QUALITIES
 
 SAID = "our bits: against that codec's at equal PSNR, below 0 % where ours are fewer; s/MP: seconds per megapixel"
 
 
-def compare(options: argparse.Namespace, work: Work, names: Sequence[str]) -> list[dict[str, Any]]:
+def compare(
+    options: argparse.Namespace, work: Work, names: Sequence[str], distances: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Code photographs with classical codecs, and show and write them beside their bitstreams.
 
     Args:
         options: ``bitstreams``, ``output``, ``per_image``.
         work: The work that has measured the bitstreams; photographs that lack one are left out.
         names: Keys of ``CODECS``.
+        distances: Those of ``qualities.DISTANCES`` that the work has measured, too.
 
     Returns:
         The table for a program.
@@ -51,7 +51,7 @@ def compare(options: argparse.Namespace, work: Work, names: Sequence[str]) -> li
     work.note(f"coding {len(photos)} photograph{'s' * (len(photos) > 1)} with {', '.join(names)}")
     with_profile = dict(zip(ours["path"], ours["icc"], strict=True))
     originals = ((str(photo), photo.photograph(strip=not with_profile[str(photo)]).pixels) for photo in photos)
-    records = coded(originals, names, len(photos), work.quiet)
+    records = coded(originals, names, distances, len(photos), work.quiet)
     ours = ours.assign(image=ours["path"])
     rates = equal_rate.compare(ours, records)
     work.show(f"\n{text(rates)}")
@@ -62,7 +62,13 @@ def compare(options: argparse.Namespace, work: Work, names: Sequence[str]) -> li
     return values(rates)
 
 
-def coded(photographs: Iterable[tuple[str, np.ndarray]], names: Sequence[str], count: int, quiet: bool) -> pd.DataFrame:
+def coded(
+    photographs: Iterable[tuple[str, np.ndarray]],
+    names: Sequence[str],
+    distances: Sequence[str],
+    count: int,
+    quiet: bool,
+) -> pd.DataFrame:
     """Records of these codecs on photographs, of which there are ``count``: a name each, and pixels."""
     rows = []
     files = count * sum(1 for name in names for _ in CODECS[name].settings())
@@ -70,19 +76,29 @@ def coded(photographs: Iterable[tuple[str, np.ndarray]], names: Sequence[str], c
         for image, pixels in photographs:
             for name in names:
                 bar.set_description_str(f"{image}: {name}")
-                for row in sweep(pixels, name):
+                for row in sweep(pixels, name, distances):
                     rows.append(row | {"image": image})
                     bar.update()
     return pd.DataFrame(rows)
 
 
-def text(rates: Iterable[Sequence[Beside]]) -> str:
+def text(rates: Sequence[Sequence[Beside]]) -> str:
     """The table that is printed: ours and the codecs at each of our rates."""
-    return "\n".join([SHOWN, *(_line(one) for beside in rates for one in beside), SAID])
+    measures = rates[0][0].measures
+    lower = [QUALITIES[name].label for name in measures if name in DISTANCES]
+    said = SAID + (f"; {' and '.join(lower)}: lower is better" if lower else "")
+    return "\n".join([shown(measures), *(_line(one) for beside in rates for one in beside), said])
+
+
+def shown(measures: Iterable[str]) -> str:
+    """The heading of the table."""
+    names = [f"{QUALITIES[name].label:>8}" for name in measures]
+    seconds = f"{'enc s/MP':>8}  {'dec s/MP':>8}"
+    return "  ".join([f"{'':<10}  {'bpp':>8}  {'PSNR':>6}", *names, seconds, "our bits"])
 
 
 def _line(one: Beside) -> str:
-    rate = [(one.bpp, 8, ".4f"), (one.psnr, 6, ".2f"), (one.ms_ssim, 8, ".5f"), (one.haarpsi, 8, ".5f")]
+    rate = [(one.bpp, 8, ".4f"), (one.psnr, 6, ".2f"), *((value, 8, ".5f") for value in one.measures.values())]
     cells = [_number(*number) for number in (*rate, (one.encode, 8, ".3f"), (one.decode, 8, ".3f"))]
     bits = "" if math.isnan(one.bits.value) else f"{one.bits.value:+.1f} %"
     if bits and not math.isnan(one.bits.low):
@@ -102,7 +118,7 @@ def values(rates: Iterable[Sequence[Beside]]) -> list[dict[str, Any]]:
 
     return [
         {"name": one.name}
-        | {name: known(getattr(one, name)) for name in ("bpp", "psnr", *SIMILARITIES)}
+        | {name: known(value) for name, value in {"bpp": one.bpp, "psnr": one.psnr, **one.measures}.items()}
         | {f"{name}_seconds_per_megapixel": known(getattr(one, name)) for name in ("encode", "decode")}
         | {f"our_bits_{name}": known(value) for name, value in zip(("percent", "low", "high"), one.bits, strict=True)}
         for beside in rates
@@ -158,11 +174,11 @@ def as_compressai(name: str, description: str, rows: pd.DataFrame) -> dict[str, 
 
 
 def _plot(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """PSNR and, where they are known, MS-SSIM and HaarPSI against rate, a line per codec."""
+    """PSNR and, where they are known, similarities and distances against rate, a line per codec."""
     panels = {
         quality.column: f"{quality.label} (dB)"
         for name, quality in QUALITIES.items()
-        if all(rows[name].notna().all() for rows in curves.values())
+        if all(name in rows and rows[name].notna().all() for rows in curves.values())
     }
     figure, axes = style.panels_of(len(panels), columns=len(panels), height=3.0)
     for axis, (quality, label) in zip(axes, panels.items(), strict=True):

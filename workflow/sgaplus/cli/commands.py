@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from sgaplus import devices, metrics
+from sgaplus import devices, distances, metrics
 from sgaplus.benchmarks import selftest as benchmark
 from sgaplus.cli import compression, inputs, outputs
 from sgaplus.cli.compression import BitsPerPixel, Compressed, Model, Psnr, Settings, Target, bundled
@@ -28,9 +28,10 @@ from sgaplus.codec.frozen import Codec
 from sgaplus.config import methods
 from sgaplus.data import formats, photographs, pictures
 from sgaplus.data.photographs import Photograph
-from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, did_you_mean
+from sgaplus.errors import BitstreamError, ConfigError, ImageError, SgaplusError, WeightsError, did_you_mean
 from sgaplus.files import size_text, write_csv
 from sgaplus.progress import heard_by
+from sgaplus.qualities import DISTANCES
 from sgaplus.refinement.method import Method
 
 COLUMNS = ("image", "width", "height", "model", "bytes", "bpp", "estimated_bpp", "psnr")
@@ -310,6 +311,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if any(photo.path == STANDARD for photo in photos.files):
         raise ConfigError("-: evaluate compares files with files. Name the photograph.")
     names = _codecs(options)
+    perceived = _distances(options)
     for path in filter(None, (options.csv, options.output)):
         if path.exists() and not options.force:
             raise ConfigError(f"{path}: is there already. Choose another name, or add --force.")
@@ -319,7 +321,7 @@ def evaluate(options: argparse.Namespace) -> int:
     work = Work(options, photos)
 
     def do(folder: Path, photo: Input) -> Result:
-        row = _measured(photo, folder / photo.folder / f"{photo.name}{BITSTREAM}", models, bool(names))
+        row = _measured(photo, folder / photo.folder / f"{photo.name}{BITSTREAM}", models, bool(names), perceived)
         return Result(_line(row), row)
 
     work.show(_line({name: name for name in SHOWN} | {"estimated_bpp": "estimate"}))
@@ -337,7 +339,7 @@ def evaluate(options: argparse.Namespace) -> int:
     # here, because it imports pandas and Matplotlib, which take seconds
     from sgaplus.cli import codecs
 
-    return work.end(mean=mean, codecs=codecs.compare(options, work, names))
+    return work.end(mean=mean, codecs=codecs.compare(options, work, names, perceived))
 
 
 def _codecs(options: argparse.Namespace) -> list[str]:
@@ -346,16 +348,44 @@ def _codecs(options: argparse.Namespace) -> list[str]:
     Raises:
         ConfigError: there is none of a name, or an option asks for what only a comparison has.
     """
-    names = [name.strip() for name in (options.codecs or "").split(",") if name.strip()]
+    names = _listed(options, "codecs", CODECS)
+    if not names and (options.output or options.per_image or options.distances or len(options.bitstreams) > 1):
+        raise ConfigError(
+            "--output, --per-image, --distances and a second --bitstreams are for a comparison. Add --codecs."
+        )
+    return names
+
+
+def _distances(options: argparse.Namespace) -> list[str]:
+    """The learned distances to measure, too.
+
+    Raises:
+        ConfigError: there is none of a name, or its weights are missing.
+    """
+    names = _listed(options, "distances", DISTANCES)
+    try:
+        distances.check(names)
+    except WeightsError as error:
+        raise ConfigError(f"--distances: {error}") from None
+    return names
+
+
+def _listed(options: argparse.Namespace, option: str, known: Collection[str]) -> list[str]:
+    """The names that an option lists with commas, without repetition.
+
+    Raises:
+        ConfigError: one is not known.
+    """
+    names = [name.strip() for name in (getattr(options, option) or "").split(",") if name.strip()]
     for name in names:
-        if name not in CODECS:
-            raise ConfigError(f"--codecs: there is no {name!r}.{did_you_mean(name, CODECS)}")
-    if not names and (options.output or options.per_image or len(options.bitstreams) > 1):
-        raise ConfigError("--output, --per-image and a second --bitstreams are for a comparison. Add --codecs.")
+        if name not in known:
+            raise ConfigError(f"--{option}: there is no {name!r}.{did_you_mean(name, known)}")
     return list(dict.fromkeys(names))
 
 
-def _measured(photo: Input, path: Path, models: Sequence[Model], beside: bool = False) -> dict[str, Any]:
+def _measured(
+    photo: Input, path: Path, models: Sequence[Model], beside: bool = False, perceived: Sequence[str] = ()
+) -> dict[str, Any]:
     """The values of :data:`COLUMNS` for one photograph and its bitstream; for a comparison more of them."""
     data = bitstream.read(path)
     header = bitstream.read_header(data, path)
@@ -373,6 +403,7 @@ def _measured(photo: Input, path: Path, models: Sequence[Model], beside: bool = 
     if beside:
         compared["ms_ssim"] = metrics.ms_ssim_of(pixels, decoded)
         compared["haarpsi"] = metrics.haarpsi_of(pixels, decoded)
+        compared |= metrics.distances_of(perceived, pixels, decoded)
     return {
         "image": photo.name,
         "width": header.width,

@@ -202,6 +202,8 @@ def _add_evaluate(commands: Any) -> None:
     add("--csv", type=Path, metavar="FILE", help="write the table there too")
     codecs = "classical codecs to compare with: some of jpeg,jpeg2000,webp,avif,jxl, with commas"
     add("--codecs", metavar="NAMES", help=codecs)
+    distances = "measure learned distances, too: lpips, dists or both, with a comma; slow, and by weights on the disk"
+    add("--distances", metavar="NAMES", help=distances)
     output = "write that comparison there: table, plot, CompressAI's JSON"
     add("-o", "--output", type=Path, metavar="FOLDER", help=output)
     add("--per-image", action="store_true", help="and JSON of every photograph")

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sgaplus import distances
 from sgaplus.analysis.experiment import Experiment
 from sgaplus.config.layout import Layout
 from sgaplus.config.needed import used
@@ -18,8 +19,9 @@ from sgaplus.data.datasets import Sources, count
 from sgaplus.data.formats import SUFFIXES
 from sgaplus.data.index import name_of
 from sgaplus.data.sources import Published, Source
-from sgaplus.errors import ConfigError, ImageError, UnknownImagesError, did_you_mean
+from sgaplus.errors import ConfigError, ImageError, UnknownImagesError, WeightsError, did_you_mean
 from sgaplus.files import shorten
+from sgaplus.qualities import DISTANCES
 
 MOST = 1000
 """Images of a data set whose sizes are looked at."""
@@ -45,7 +47,10 @@ def check(config: Mapping[str, Any], datasets: Sources, folder: Path) -> None:
         _check_count(name, datasets)
         _check_crop(name, datasets[name], folder)
     for name, entry in config["experiments"].items():
-        _check_shown(Experiment.of(entry), f"experiments.{name}", datasets, folder)
+        experiment = Experiment.of(entry)
+        _check_shown(experiment, f"experiments.{name}", datasets, folder)
+        if "records" not in config:
+            _check_distance(experiment.quality, f"experiments.{name}.quality")
     if config["comparison"]:
         dataset = config["experiments"][config["comparison"]["experiment"]]["dataset"]
         for image in config["comparison"]["images"]:
@@ -132,6 +137,14 @@ def _check_shown(experiment: Experiment, where: str, datasets: Sources, folder: 
                 f"{where}.enlarge: {across}x{down} pixels at {left}, {top} are no part of {experiment.image}, which "
                 f"has {width}x{height}. Write left, top, width and height within it."
             )
+
+
+def _check_distance(quality: str, where: str) -> None:
+    """The weights of a distance are there: nothing downloads them."""
+    try:
+        distances.check({quality}.intersection(DISTANCES))
+    except WeightsError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _check_image(image: str, dataset: str, where: str, datasets: Sources, folder: Path) -> None:

@@ -17,7 +17,7 @@ from sgaplus.config.plan import trained_here
 from sgaplus.data import manifest, sources
 from sgaplus.errors import ConfigError, did_you_mean
 from sgaplus.paths import shipped
-from sgaplus.qualities import QUALITIES, SIMILARITIES
+from sgaplus.qualities import QUALITIES
 from sgaplus.refinement import rounding_source
 
 NAMED = ("datasets", "models", "methods", "experiments", "claims")
@@ -243,7 +243,7 @@ def _check_bitstreams(config: Mapping[str, Any], name: str) -> None:
     experiment = Experiment.of(config["experiments"][name])
     for key, value, instead in (
         ("bitrate", "actual", "estimated"),
-        *(("quality", similarity, "psnr") for similarity in SIMILARITIES),
+        *(("quality", quality, "psnr") for quality in QUALITIES if quality != "psnr"),
     ):
         if getattr(experiment, key) != value:
             continue

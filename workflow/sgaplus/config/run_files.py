@@ -12,6 +12,7 @@ from sgaplus.config import plan
 from sgaplus.config.layout import CODEC_JOB, REFINEMENT_JOB, Layout
 from sgaplus.data.datasets import Sources, count
 from sgaplus.errors import ImageError
+from sgaplus.qualities import DISTANCES
 from sgaplus.refinement.task import Refinement
 
 OF_A_TABLE = ("csv", "md", "html", "tex")
@@ -85,11 +86,11 @@ class RunFiles:
 
     def to_decode(self, dataset: str, model: str, part: str) -> list[Refinement]:
         """The refinements of a job whose bitstreams some experiment needs decoded."""
-        wanted = {key for name in self.selected if self._has_similarity(name) for key in self.selected[name]}
+        wanted = {key for name in self.selected if self._is_of_decoded(name) for key in self.selected[name]}
         return [one for one in self.refinements_of(dataset, model, part) if one.key in wanted]
 
     def _decoding(self, experiment: str) -> list[str]:
-        if self._has_similarity(experiment):
+        if self._is_of_decoded(experiment):
             return self._jobs(experiment)
         table = self.config["experiments"][experiment].get("table")
         if table and kinds.find("table", table).times_base:
@@ -97,8 +98,29 @@ class RunFiles:
             return self._jobs_of((*key, part) for key, part in reversed(first.items()))
         return []
 
-    def _has_similarity(self, experiment: str) -> bool:
-        return self.config["experiments"][experiment].get("quality", "psnr") != "psnr"
+    def _is_of_decoded(self, experiment: str) -> bool:
+        return self._quality(experiment) != "psnr"
+
+    def _quality(self, experiment: str) -> str:
+        return str(self.config["experiments"][experiment].get("quality", "psnr"))
+
+    def distances_of_job(self, dataset: str, model: str, part: str) -> list[str]:
+        """The distances by which some experiment needs what a job's bitstreams decode to."""
+        done = self.parts[dataset, model, part]
+        return self._distances(name for name, keys in self.selected.items() if not set(keys).isdisjoint(done))
+
+    def distances_of_codec(self, dataset: str, codec: str) -> list[str]:
+        """The distances by which some experiment needs a classical codec on a data set."""
+        entries = self.config["experiments"]
+        return self._distances(
+            name
+            for name, entry in entries.items()
+            if entry.get("dataset") == dataset and codec in entry.get("anchors", ())
+        )
+
+    def _distances(self, experiments: Iterable[str]) -> list[str]:
+        asked = {self._quality(name) for name in experiments}
+        return [name for name in DISTANCES if name in asked]
 
     def coded(self, *experiments: str) -> list[str]:
         """The record files of the classical codecs that experiments are compared with."""

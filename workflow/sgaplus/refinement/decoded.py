@@ -20,7 +20,11 @@ from sgaplus.refinement.task import Refinement
 
 
 def measure(
-    codec: Codec, images: Sequence[IndexedImage], refinements: Sequence[Refinement], archives: Iterable[str | Path]
+    codec: Codec,
+    images: Sequence[IndexedImage],
+    refinements: Sequence[Refinement],
+    archives: Iterable[str | Path],
+    distances: Sequence[str] = (),
 ) -> list[Row]:
     """Decode the bitstreams of images: of the base model, and of refinements after their last step.
 
@@ -29,6 +33,7 @@ def measure(
         images: The images.
         refinements: Refinements under that model.
         archives: Archives of their bitstreams.
+        distances: Those of ``qualities.DISTANCES`` that are measured, too.
 
     Returns:
         Rows with the fields of ``records.DECODED``, but for those of the run. A refinement whose latents could not be
@@ -44,7 +49,8 @@ def measure(
         start = time.perf_counter()
         base = _encoded(codec, coder, pixels)
         seconds = time.perf_counter() - start
-        rows.append({"image": image.name, "step": 0, "encode_seconds": seconds, **_decoded(coder, base, pixels)})
+        measured = _decoded(coder, base, pixels, distances)
+        rows.append({"image": image.name, "step": 0, "encode_seconds": seconds, **measured})
         for refinement in refinements:
             made_by = {"target_lmbda": refinement.target, "variant": refinement.variant, "seed": refinement.seed}
             name = bitstream_archive.name_of(refinement.target, refinement.variant, refinement.seed, image.name)
@@ -52,7 +58,7 @@ def measure(
                 stream = bitstream_archive.find(name, archives)
             except KeyError:
                 continue
-            measured = _decoded(coder, stream, pixels)
+            measured = _decoded(coder, stream, pixels, distances)
             rows.append({"image": image.name, **made_by, "step": refinement.steps, **measured})
     return rows
 
@@ -63,7 +69,7 @@ def _encoded(codec: Codec, coder: Coder, pixels: np.ndarray) -> bytes:
     return coder.encode(codec.latents_of(as_tensor(pixels)), width, height)
 
 
-def _decoded(coder: Coder, stream: bytes, pixels: np.ndarray) -> Row:
+def _decoded(coder: Coder, stream: bytes, pixels: np.ndarray, distances: Sequence[str]) -> Row:
     start = time.perf_counter()
     picture, _ = coder.decode(stream)
     seconds = time.perf_counter() - start
@@ -76,6 +82,7 @@ def _decoded(coder: Coder, stream: bytes, pixels: np.ndarray) -> Row:
         "psnr": metrics.psnr_of(pixels, picture),
         "ms_ssim": metrics.ms_ssim_of(pixels, picture),
         "haarpsi": metrics.haarpsi_of(pixels, picture),
+        **metrics.distances_of(distances, pixels, picture),
         "decode_seconds": seconds,
         "threads": torch.get_num_threads(),
     }

@@ -84,18 +84,20 @@ def test_bd_against_anchors_has_intervals_where_they_are_measured():
     assert not any("Yang" in str(name) for name in (*table.values, *table.values.index))
 
 
-def test_bd_by_ms_ssim_is_of_what_was_decoded():
+@pytest.mark.parametrize(("measure", "name", "share"), [("ms_ssim", "MS-SSIM", 2), ("lpips", "LPIPS", 4)])
+def test_bd_by_a_similarity_or_a_distance_is_of_what_was_decoded(measure, name, share):
     records = scaled(("sga", "ssl"), (0.9, 0.81), dataset="demo", images=3)
     entry = {**ENTRY, "dataset": "demo", "methods": ["sga", "ssl"], "against": "sga"}
-    entry |= {"anchors": ["avif"], "quality": "ms_ssim"}
+    entry |= {"anchors": ["avif"], "quality": measure}
     table = rates.bd(results(records, entry, coded=coded({"avif": 1.2}, images=3), decoded=decoded(records)))
     row = table.values.loc["SSL", "2000"]
     assert row["BD-rate vs Base model (%)"] == pytest.approx(-19)
     assert row["BD-rate vs AVIF (%)"] == pytest.approx(100 * (0.81 / 1.2 - 1))
-    assert row["BD-MS-SSIM vs SGA (dB)"] > 0
-    assert "MS-SSIM in dB" in table.notes[0]
+    assert row[f"BD-{name} vs SGA (dB)"] > 0
+    assert f"{name} in dB" in table.notes[0]
     by_psnr = rates.bd(results(records, {**entry, "anchors": None, "quality": "psnr"}))
-    assert row["BD-MS-SSIM vs SGA (dB)"] == pytest.approx(by_psnr.values.loc["SSL", "2000"]["BD-PSNR vs SGA (dB)"] / 2)
+    in_psnr = by_psnr.values.loc["SSL", "2000"]["BD-PSNR vs SGA (dB)"]
+    assert row[f"BD-{name} vs SGA (dB)"] == pytest.approx(in_psnr / share)
 
 
 def test_cover_has_the_gain_at_the_rate_of_each_base_model():
