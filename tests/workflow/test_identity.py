@@ -136,7 +136,7 @@ def test_plumbing_makes_nothing_anew(finished, snakemake):
 
 def test_how_a_job_is_run_makes_nothing_anew(finished, snakemake):
     changed = {
-        "refinement": TINY["refinement"] | {"memory_mb": 600, "threads": 2},
+        "refinement": TINY["refinement"] | {"memory_mb": 600, "threads": 2, "cuda_graphs": True},
         "training": TINY["training"] | {"save_minutes": 1, "cache_mb": 10, "workers": 1, "threads": 2},
     }
     write_config(finished, changed)

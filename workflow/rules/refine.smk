@@ -23,6 +23,7 @@ rule selftest:
         mem_mb=growing(4000),
     params:
         device=config["device"],
+        cuda_graphs=config["refinement"]["cuda_graphs"],
         code=code_of("selftest"),
     message:
         "Comparing the GPU with the CPU"

@@ -134,7 +134,7 @@ def refinement_options(wildcards, threads):
 
     Snakemake compares no parameter that depends on threads, so a change of these refines nothing anew.
     """
-    return {"memory_mb": config["refinement"]["memory_mb"]}
+    return {key: config["refinement"][key] for key in ("memory_mb", "cuda_graphs")}
 
 
 @in_a_sentence

@@ -25,6 +25,7 @@ with logged(snakemake.log[0]):
         record_every=options["record_every"],
         memory_bytes=snakemake.params.running["memory_mb"] * 10**6,
         failed=snakemake.params.failed,
+        cuda_graphs=snakemake.params.running["cuda_graphs"],
     )
     done = [chunk.refine(Refinement(**refinement)) for refinement in snakemake.params.refinements]
     streams = {name: stream for _, refined in done for name, stream in refined.items()}

@@ -15,7 +15,8 @@ with logged(snakemake.log[0]):
     (device,) = devices.granted(snakemake.params.device, gpus=1)
     lines = ["torch finds no GPU here: nothing to compare"]
     if device.type != "cpu":
-        compared = selftest.check(shipped(f"workflow/models/small_lmbda{LMBDA:g}.pth"), device, LMBDA)
+        model = shipped(f"workflow/models/small_lmbda{LMBDA:g}.pth")
+        compared = selftest.check(model, device, LMBDA, snakemake.params.cuda_graphs)
         lines = [f"{devices.name_of(device)} and the CPU agree", *(one.text for one in compared)]
     logger.info("%s", "; ".join(lines))
     with replacing(snakemake.output.compared) as temporary:

@@ -30,10 +30,16 @@ experiments:
 def written(tmp_path_factory):
     """The files of a benchmark on the CPU, at tiny sizes."""
     folder = tmp_path_factory.mktemp("bench")
+
+    def calling_again(warm_up, step):
+        warm_up()
+        return step
+
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     options = "--device cpu --seconds 0.1 --images 1"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu, "SIZES", ((64, 128), (64, 64)))
+        patch.setitem(gpu.CAPTURE, "cpu", calling_again)
         files = ["--config", str(folder / "config.yaml"), "--output", str(folder / "gpu.json")]
         gpu.main([*options.split(), *files])
     return folder
@@ -44,6 +50,7 @@ def test_it_measures_both_parts_at_every_size(written):
     refined = [(row["n"], row["height"], row["width"], row["images"]) for row in results["refinement"]]
     assert refined == [(64, 64, 128, 1), (64, 64, 64, 1)]
     assert [(row["n"], row["height"], row["width"], row["images"]) for row in results["training"]] == [(64, 64, 64, 2)]
+    assert all(row["steps_per_second_with_graphs"] > 0 for row in results["refinement"])
     for row in results["refinement"] + results["training"]:
         assert 0 < row["limit_share"] < 2
         assert row["steps_per_second"] > 0

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from sgaplus.benchmarks import selftest
-from sgaplus.benchmarks.selftest import Comparison, compare
+from sgaplus.benchmarks.selftest import Comparison, compare, compare_graphs
 from sgaplus.codec.frozen import Codec
 from sgaplus.errors import DeviceError
 from sgaplus.paths import shipped
+from sgaplus.refinement.step_graph import CAPTURE
 
 MODEL = shipped("workflow/models/small_lmbda0.01.pth")
 
@@ -56,3 +57,31 @@ def test_a_run_stops_on_a_device_that_does_not_agree(reference, monkeypatch):
 
 def test_numbers_that_are_not_finite_do_not_agree():
     assert not Comparison("loss", float("nan"), 1).agrees
+
+
+def calling_again(warm_up, step):
+    warm_up()
+    return step
+
+
+def replaying_nothing(warm_up, step):
+    loss = warm_up()
+    return lambda: loss
+
+
+def test_a_device_without_graphs_has_none_to_compare(reference):
+    assert compare_graphs(reference, 0.01) == []
+
+
+def test_graphs_that_replay_a_step_agree_with_ordinary_steps(reference, monkeypatch):
+    monkeypatch.setitem(CAPTURE, "cpu", calling_again)
+    compared = compare_graphs(reference, 0.01)
+    assert len(compared) == 2
+    assert not disagreeing(compared)
+
+
+def test_a_run_that_asks_for_graphs_stops_where_they_compute_something_else(monkeypatch):
+    monkeypatch.setitem(CAPTURE, "cpu", replaying_nothing)
+    assert len(selftest.check(MODEL, torch.device("cpu"), 0.01)) == 4
+    with pytest.raises(DeviceError, match=r"something else with CUDA graphs: true loss .* `refinement: {cuda_graphs: "):
+        selftest.check(MODEL, torch.device("cpu"), 0.01, cuda_graphs=True)

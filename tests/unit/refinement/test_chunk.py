@@ -17,6 +17,7 @@ from sgaplus.refinement import memory
 from sgaplus.refinement.chunk import Chunk, Engine
 from sgaplus.refinement.kept import Result, Store
 from sgaplus.refinement.measurements import NonFiniteLossError
+from sgaplus.refinement.step_graph import CAPTURE
 from sgaplus.refinement.task import Refinement
 
 SETTINGS = {
@@ -121,6 +122,19 @@ def test_what_is_there_is_not_computed_again(chunk, caplog):
         assert again.refine(SSL) == (first, streams)
     assert again.computed == []
     assert "low ssl, target 0.05, seed 0: done before, 2 image(s)" in caplog.text
+
+
+def test_a_job_takes_its_steps_by_cuda_graphs_if_asked_and_a_result_is_the_same_either_way(chunk, monkeypatch):
+    captured = []
+    monkeypatch.setitem(CAPTURE, "cpu", lambda warm_up, step: captured.append(warm_up()) or step)
+    results = [chunk("a").refine(SSL)]
+    assert not captured
+    work = chunk("a", cuda_graphs=True)
+    results.append(work.refine(SSL))
+    assert results[0] == results[1]
+    assert work.computed == []
+    work.refine(replace(SSL, seed=1))
+    assert captured
 
 
 def test_a_job_measures_the_memory_of_a_step_once(chunk, monkeypatch):

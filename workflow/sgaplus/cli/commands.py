@@ -189,7 +189,9 @@ def selftest(options: argparse.Namespace) -> int:
     device = devices.resolve(options.device)
     model = min(_models(options.model), key=lambda each: abs((each.lmbda or DEFAULT_LMBDA) - DEFAULT_LMBDA))
     with heard_by(lambda share: None):
-        compared = benchmark.compare(Codec.load(model.path), Codec.load(model.path, device), DEFAULT_LMBDA)
+        codec = Codec.load(model.path, device)
+        compared = benchmark.compare(Codec.load(model.path), codec, DEFAULT_LMBDA)
+        compared += benchmark.compare_graphs(codec, DEFAULT_LMBDA)
     for one in compared:
         print(f"{'agrees' if one.agrees else 'DIFFERS':<8} {one.text}")
     return DONE if all(one.agrees for one in compared) else SOME_FAILED

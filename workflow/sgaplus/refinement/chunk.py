@@ -101,6 +101,7 @@ class Chunk:
         record_every: Steps between measurements.
         memory_bytes: Budget of a refinement's working memory.
         failed: File for the records so far if a loss stops being finite.
+        cuda_graphs: As for ``Plan``.
     """
 
     def __init__(
@@ -112,10 +113,12 @@ class Chunk:
         record_every: int,
         memory_bytes: int,
         failed: str | Path,
+        cuda_graphs: bool = False,
     ) -> None:
         self.engine, self.model_lmbda, self.store = engine, model_lmbda, store
         self.members = {image.name: image for image in members}
         self.record_every, self.memory_bytes, self.failed = record_every, memory_bytes, failed
+        self.cuda_graphs = cuda_graphs
         self.code = code_version.of(__file__, *COMPUTING)
 
     @cached_property
@@ -153,7 +156,14 @@ class Chunk:
 
     def _plan(self, refinement: Refinement) -> Plan:
         record_at = record_steps(refinement.steps, self.record_every, sorted(refinement.record))
-        return Plan(refinement.target, refinement.steps, record_at, refinement.seed, self.memory_bytes)
+        return Plan(
+            refinement.target,
+            refinement.steps,
+            record_at,
+            refinement.seed,
+            self.memory_bytes,
+            cuda_graphs=self.cuda_graphs,
+        )
 
     def _identity(self, refinement: Refinement, method: Method, plan: Plan, image: IndexedImage) -> Identity:
         codec = self.engine.codec

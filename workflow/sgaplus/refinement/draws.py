@@ -64,6 +64,11 @@ class StratifiedDraws(IndependentDraws):
         return ((stratum + super().uniform(shape)) / STRATA).clamp(max=LARGEST_UNIFORM)
 
 
+def together(draws: Sequence[IndependentDraws], shape: Sequence[int]) -> Tensor:
+    """Numbers of each image's own stream, one image after another, in the shape (B, ...) of a batch."""
+    return torch.stack([image.uniform(shape[1:]) for image in draws])
+
+
 def _ranks(keys: Tensor) -> Tensor:
     """How many keys along the first dimension each key exceeds, uint8; comparing takes a fraction of sorting's time."""
     ranks = torch.zeros_like(keys, dtype=torch.uint8)

@@ -27,6 +27,7 @@ from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.measurements import Measurements, NonFiniteLossError, Refined
 from sgaplus.refinement.memory import StepMemory
 from sgaplus.refinement.method import Method, Plan
+from sgaplus.refinement.step_graph import advancing
 
 
 def refine(
@@ -93,15 +94,17 @@ def _refine_if_it_fits(
 
 def _refine_sub_batch(codec: Codec, sub_batch: SubBatch, method: Method, plan: Plan, bar: tqdm) -> list[Refined]:
     optimization = LatentOptimization(codec, sub_batch, method, plan)
-    measurements = Measurements(optimization)
+    measurements, advance = Measurements(optimization), advancing(optimization)
     for step in range(plan.steps + 1):
-        loss = optimization.loss(step)
-        measurements.watch(step, loss.detach())
         if step in plan.record_at or step in (0, plan.steps):
+            loss = optimization.loss(step)
+            measurements.watch(step, loss.detach())
             measurements.add(step, loss.detach())
             bar.set_postfix_str(f"true loss {measurements.mean_true_loss():.4f}", refresh=False)
-        if step == plan.steps:
-            break
-        optimization.step(step, loss)
+            if step == plan.steps:
+                break
+            optimization.step(step, loss)
+        else:
+            measurements.watch(step, advance(step))
         bar.update(len(sub_batch.names))
     return measurements.outcome()

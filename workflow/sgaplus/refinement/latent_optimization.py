@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,10 +13,10 @@ from torch import Tensor
 from sgaplus.codec.frozen import Codec, Measurement
 from sgaplus.codec.latents import Latents, Relax
 from sgaplus.refinement import optimizers
-from sgaplus.refinement.draws import DRAWS, IndependentDraws
+from sgaplus.refinement.draws import DRAWS, together
 from sgaplus.refinement.low_precision import SynthesisTarget, corrected
 from sgaplus.refinement.method import Method, Plan
-from sgaplus.refinement.rounding import Rounding
+from sgaplus.refinement.rounding import Number, Rounding
 
 CORRECT_EVERY = 50
 """Steps between updates of the low-precision correction."""
@@ -85,7 +86,7 @@ class LatentOptimization:
             self.target = corrected(self.codec, self.batch, self.latents, self.strip)
         for draws in self.draws:
             draws.start(step)
-        relax = relaxation(self.method.rounding, self.method.temperature(step), self.draws)
+        relax = relaxation(self.method.rounding, self.method.temperature(step), partial(together, self.draws))
         return method_loss(self.codec, self.target, self.latents, relax, self.plan.lmbda, self.strip)
 
     def step(self, step: int, loss: Tensor) -> None:
@@ -93,6 +94,12 @@ class LatentOptimization:
         self.optimizer.zero_grad()
         loss.sum().backward()
         self.optimizer.step(self.method.learning_rate(step))
+
+    def advance(self, step: int) -> Tensor:
+        """Take a step, and return each image's method loss before it, (B,)."""
+        loss = self.loss(step)
+        self.step(step, loss)
+        return loss.detach()
 
     def measure(self) -> Measurement:
         """Rate and distortion of the latents as they are now, rounded."""
@@ -108,14 +115,11 @@ def method_loss(
     return bpp + lmbda * codec.distortion(target.batch, relaxed.latents.y, strip, target.reference)
 
 
-def relaxation(rounding: Rounding, tau: float, draws: Sequence[IndependentDraws]) -> Relax:
-    """A rounding at a temperature, with each image's own random numbers."""
+def relaxation(rounding: Rounding, tau: Number, draw: Callable[[Sequence[int]], Tensor]) -> Relax:
+    """A rounding at a temperature, with random numbers in the shape of a batch."""
 
     def relax(v: Tensor, centre: Tensor) -> Tensor:
-        def draw() -> Tensor:
-            return torch.stack([image.uniform(v.shape[1:]) for image in draws])
-
-        return rounding.relax(v - centre, tau, draw) + centre
+        return rounding.relax(v - centre, tau, lambda: draw(v.shape)) + centre
 
     return relax
 

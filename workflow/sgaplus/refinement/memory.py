@@ -14,6 +14,7 @@ from sgaplus.meter import peak_memory
 from sgaplus.refinement.latent_optimization import LatentOptimization, SubBatch
 from sgaplus.refinement.method import Method, Plan
 from sgaplus.refinement.rounding import Rounding
+from sgaplus.refinement.step_graph import COPIES, used
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,10 @@ class StepMemory:
             groups.setdefault(padded_size(height, width, self.codec.model.stride), []).append((name, picture))
         for (height, width), members in groups.items():
             count, strip = min(len(members), LARGEST_SUB_BATCH.get(self.codec.device.type, len(members))), None
-            if height * width * count * STEP_BYTES_BOUND * self.codec.channels > plan.memory_bytes:
+            budget = plan.memory_bytes // (COPIES if used(plan, self.codec.device) else 1)
+            if height * width * count * STEP_BYTES_BOUND * self.codec.channels > budget:
                 per_pixel = MARGIN[self.codec.device.type] * self.bytes_per_pixel(method)
-                fitting, strip = self.fit(height, width, per_pixel, plan.memory_bytes)
+                fitting, strip = self.fit(height, width, per_pixel, budget)
                 count = min(count, fitting)
             cut = f"strips of {strip * self.codec.model.stride} rows" if strip else f"{count} at once"
             logger.info("%dx%d pixels: %d image(s), %s", width, height, len(members), cut)

@@ -82,6 +82,7 @@ class Plan:
         seed: Seed of every image's random stream, together with its name.
         memory_bytes: Budget of one sub-batch's working memory.
         keep_best: Return the measured latents of the lowest loss as it is sent, instead of the last.
+        cuda_graphs: Start a step's kernels at once on a GPU: see ``step_graph``.
     """
 
     lmbda: float
@@ -90,6 +91,7 @@ class Plan:
     seed: int = 0
     memory_bytes: int = 4 * 2**30
     keep_best: bool = False
+    cuda_graphs: bool = False
 
 
 def record_steps(steps: int, every: int, also: Sequence[int] = ()) -> frozenset[int]:

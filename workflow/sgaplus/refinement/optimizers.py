@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sgaplus.refinement.rounding import Number
+
 
 class Optimizer(ABC):
     """Moves leaf tensors along their gradients, in place.
@@ -28,20 +30,32 @@ class Optimizer(ABC):
         for tensor in self.tensors:
             tensor.grad = None
 
-    @abstractmethod
     def step(self, lr: float) -> None:
         """Take one step with this learning rate, from the gradients that ``backward`` left."""
+        self.move(*self.numbers(lr))
+
+    def numbers(self, lr: float) -> tuple[float, ...]:
+        """Count a step, and compute the numbers of it that are the same for all elements."""
+        return (lr,)
+
+    @abstractmethod
+    def move(self, *numbers: Number) -> None:
+        """Move the tensors by the numbers of a step; as tensors without dimensions, they are not read by the host."""
 
 
 class SGD(Optimizer):
     """Gradient descent without momentum."""
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Take one step."""
+    def move(self, *numbers: Number) -> None:
+        """Move by the learning rate."""
+        (lr,) = numbers
         for tensor in self.tensors:
             assert tensor.grad is not None
-            tensor.sub_(tensor.grad, alpha=lr)
+            if isinstance(lr, Tensor):
+                tensor.addcmul_(tensor.grad, lr, value=-1)
+            else:
+                tensor.sub_(tensor.grad, alpha=lr)
 
 
 class Adam(Optimizer):
@@ -55,19 +69,25 @@ class Adam(Optimizer):
         self.second = [torch.zeros_like(tensor) for tensor in tensors]
         self.steps = 0
 
-    @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Take one step."""
+    def numbers(self, lr: float) -> tuple[float, ...]:
+        """The learning rate and the root of the second moment, both corrected for the moments' start at 0."""
         self.steps += 1
-        scale = lr / (1 - self.BETA1**self.steps)
-        correction = (1 - self.BETA2**self.steps) ** 0.5
+        return lr / (1 - self.BETA1**self.steps), (1 - self.BETA2**self.steps) ** 0.5
+
+    @torch.no_grad()
+    def move(self, *numbers: Number) -> None:
+        """Move by these numbers."""
+        scale, correction = numbers
         for tensor, first, second in zip(self.tensors, self.first, self.second, strict=True):
             gradient = tensor.grad
             assert gradient is not None
             first.lerp_(gradient, 1 - self.BETA1)
             second.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-            spread = self.spread(second)
-            tensor.addcdiv_(first, spread.div_(correction).add_(self.EPSILON), value=-scale)
+            spread = self.spread(second).div_(correction).add_(self.EPSILON)
+            if isinstance(scale, Tensor):
+                tensor.addcdiv_(first * scale, spread, value=-1)
+            else:
+                tensor.addcdiv_(first, spread, value=-scale)
 
     def spread(self, second: Tensor) -> Tensor:
         """The root of the second moment that divides a step, in the shape of ``second``; a new tensor."""
@@ -100,8 +120,9 @@ class FusedAdam(Optimizer):
         self.steps = [torch.zeros((), device=tensor.device) for tensor in tensors]
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Take one step."""
+    def move(self, *numbers: Number) -> None:
+        """Move by the learning rate; the steps are counted on the device."""
+        (lr,) = numbers
         gradients = [tensor.grad for tensor in self.tensors if tensor.grad is not None]
         torch._foreach_add_(self.steps, 1)
         torch._fused_adam_(

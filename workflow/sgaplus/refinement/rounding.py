@@ -32,6 +32,9 @@ EDGE = 1e-5
 SMALLEST_UNIFORM = 2.0**-25
 """Stands for a uniform number of exactly 0, half the step between float32 uniform numbers."""
 
+Number = float | Tensor
+"""A number, or a tensor without dimensions that holds one on the device, in float32."""
+
 Draw = Callable[[], Tensor]
 """Draws independent U[0, 1) numbers in the shape of ``v``, float32 or float64."""
 
@@ -77,12 +80,12 @@ class Rounding(ABC):
         return tuple(parameter.name for parameter in fields(cls))
 
     @abstractmethod
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         """``v~`` in the shape and dtype of ``v``.
 
         Args:
             v: Any shape; float64, float32, bfloat16 or float16. Computed in float32 at least.
-            tau: Temperature in (0, 1].
+            tau: Temperature in (0, 1]; with CUDA graphs a tensor without dimensions, which the host can't read.
             draw: Source of uniform numbers; a deterministic method never calls it.
         """
 
@@ -92,7 +95,7 @@ class StraightThrough(Rounding):
 
     name = "ste"
 
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         return v + (torch.round(v) - v).detach()
 
 
@@ -101,7 +104,7 @@ class UniformNoise(Rounding):
 
     name = "uniform"
 
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         return (_at_least_float32(v) + (draw() - 0.5)).to(v.dtype)
 
 
@@ -142,7 +145,7 @@ class TwoClass(Categorical):
         odds = self.log_odds(_fraction(_at_least_float32(v))[1])
         return torch.stack((logsigmoid(-odds), logsigmoid(odds)))
 
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         floor, d = _fraction(_at_least_float32(v))
         noise = torch.logit(draw().clamp(min=SMALLEST_UNIFORM))
         return (floor + torch.sigmoid((self.log_odds(d) / tau + noise) / tau)).to(v.dtype)
@@ -165,7 +168,7 @@ class DeterministicAnnealing(SGA):
 
     name = "deterministic"
 
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         floor, d = _fraction(_at_least_float32(v))
         return (floor + torch.sigmoid(self.log_odds(d) / tau)).to(v.dtype)
 
@@ -240,7 +243,7 @@ class ThreeClass(Categorical):
     def log_probabilities(self, v: Tensor) -> Tensor:
         return torch.log_softmax(self._logits(_at_least_float32(v)), dim=0)
 
-    def relax(self, v: Tensor, tau: float, draw: Draw) -> Tensor:
+    def relax(self, v: Tensor, tau: Number, draw: Draw) -> Tensor:
         values = _at_least_float32(v)
         uniform = torch.stack((draw(), draw(), draw())).clamp(min=SMALLEST_UNIFORM)
         gumbel = -torch.log(-torch.log(uniform))
