@@ -38,6 +38,10 @@ def test_without_names_all_that_is_published_for_the_data_set_counts():
     assert anchors.curves(None, "demo", PUBLISHED, pd.DataFrame()) == {}
 
 
+def test_no_names_are_for_no_curves():
+    assert anchors.curves([], "kodak", PUBLISHED, pd.DataFrame()) == {}
+
+
 def test_records_of_another_codec_or_data_set_are_no_curve():
     for codec, dataset in (("webp", "demo"), ("jpeg", "kodak")):
         with pytest.raises(KeyError, match="no records of jpeg on demo"):
