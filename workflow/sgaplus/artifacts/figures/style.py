@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -24,6 +25,9 @@ Style = Mapping[str, Any]
 
 COLUMN = 3.4
 """Width of a panel in inches, about a column of a paper."""
+
+LETTERS = 21
+"""Letters of the small print in an inch."""
 
 BAND: Style = {"alpha": 0.15, "linewidth": 0}
 EDGES: Style = {"linewidth": 0.5, "alpha": 0.7}
@@ -97,10 +101,14 @@ def panels_of(count: int, columns: int, height: float = 2.2, share: bool = False
 
 
 def heading(figure: Figure, results: Results, *more: str) -> None:
-    """A small line above the panels: data set, number of images, and what else there is to know."""
+    """Small print above the panels: data set, number of images, their size if they have one, and what else there is."""
     images = results.records["image"].nunique()
-    parts = [f"Data set {results.experiment.dataset}, {images} image{'s' * (images > 1)}", *more]
-    figure.suptitle("; ".join(parts), fontsize=6.5, color="0.35", x=0.01, ha="left")
+    what = f"Data set {results.experiment.dataset}, {images} image{'s' * (images > 1)}"
+    sizes = results.records[["width", "height"]].drop_duplicates()
+    if len(sizes) == 1:
+        what += " of {} × {} pixels".format(*sizes.iloc[0])
+    text = fill("; ".join([what, *more]), int(LETTERS * figure.get_figwidth()))
+    figure.suptitle(text, fontsize=6.5, color="0.35", x=0.01, ha="left")
 
 
 def panel_title(axis: Axes, letter: str, text: str = "") -> None:
