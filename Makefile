@@ -1,6 +1,7 @@
 # Everything a fresh machine needs is python3 (3.11, or 3.12 from 3.12.2) and make.
 #   make install       the locked environment, in .venv; every other target installs what it needs
 #   make demo          every figure and table, small, with a report: results/demo/report.html
+#   make redraw        the results of docs/results, drawn again from their records: results/redrawn/report.html
 #   make test          the tests
 #   make test-slurm    a part of the demo on a SLURM cluster that is brought up on this machine
 #   make lint          linters and types
@@ -20,7 +21,7 @@ BIN := .venv/bin
 TOOLS := .venv-tools/bin
 DEMO := --configfile config/demo.yaml
 
-.PHONY: help install demo test test-slurm lint lint-actions docs package bench bench-gpu lock clean
+.PHONY: help install demo redraw test test-slurm lint lint-actions docs package bench bench-gpu lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +51,11 @@ demo: install
 	@$(BIN)/python -m sgaplus.stale_lock
 	$(BIN)/snakemake report --cores $(CORES) $(DEMO)
 	@echo 'The report is results/demo/report.html'
+
+redraw: install
+	@$(BIN)/python -m sgaplus.stale_lock
+	$(BIN)/snakemake report --cores $(CORES) --configfile config/laptop.yaml docs/results/config.yaml
+	@echo 'The report is results/redrawn/report.html'
 
 # side by side; tests of a file, and files that share a run of the workflow, stay together
 test: install
