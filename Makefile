@@ -80,7 +80,7 @@ lint-actions: .venv-tools/installed
 
 # a link to a page, file or heading that is not there ends it
 docs: .venv-tools/installed
-	NO_MKDOCS_2_WARNING=1 $(TOOLS)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(TOOLS)/mkdocs build --strict
 
 package: .venv-tools/installed
 	rm -rf dist

@@ -36,28 +36,30 @@ BADGE = re.compile(r"^\[!\[.+\n", re.MULTILINE)
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages and the files that they link to."""
     for source, page in PAGES.items():
-        files.append(File.generated(config, page, content=_page(source, files, config)))
+        files.append(File.generated(config, page, content=_page(source, page, files, config)))
     for file in list(files):
         if file.src_uri.endswith(".md") and file.src_uri not in PAGES.values() and file.generated_by is None:
             files.remove(file)
-            files.append(File.generated(config, file.src_uri, content=_page(f"docs/{file.src_uri}", files, config)))
+            content = _page(f"docs/{file.src_uri}", file.src_uri, files, config)
+            files.append(File.generated(config, file.src_uri, content=content))
     for stage in ("modules", *(path.parent.name for path in LIBRARY.glob("*/__init__.py"))):
         files.append(File.generated(config, f"library/{stage}.md", content=_docstrings(stage)))
     return files
 
 
-def _page(source: str, files: Files, config: MkDocsConfig) -> str:
-    """A text of the repository, with the links of the site."""
+def _page(source: str, page: str, files: Files, config: MkDocsConfig) -> str:
+    """A text of the repository, with the links of its page in the site."""
 
     def linked(match: re.Match[str]) -> str:
         target = os.path.normpath(os.path.join(os.path.dirname(source), match[2]))
-        return f"{match[1]}{_place(target, files, config)}{match[3] or ''})"
+        place = os.path.relpath(_place(target, files, config), os.path.dirname(page))
+        return f"{match[1]}{place}{match[3] or ''})"
 
     return LINK.sub(linked, BADGE.sub("", (ROOT / source).read_text()))
 
 
 def _place(target: str, files: Files, config: MkDocsConfig) -> str:
-    """The place in the site of a file or folder of the repository. All pages are in one folder."""
+    """The place in the site of a file or folder of the repository."""
     if (ROOT / target).is_dir():
         target = f"{target}/README.md"
     if target in PAGES:
