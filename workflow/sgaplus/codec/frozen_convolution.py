@@ -44,8 +44,8 @@ class FrozenConvolution:
         return conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def _pack(self, shape: torch.Size) -> Tensor:
-        pair = [self.stride] * 2
-        return torch.ops.mkldnn._reorder_convolution_weight(self.weight, [self.padding] * 2, pair, [1, 1], 1, shape)
+        padding, stride = [self.padding] * 2, [self.stride] * 2
+        return torch.ops.mkldnn._reorder_convolution_weight(self.weight, padding, stride, [1, 1], 1, shape)
 
     def _apply(self, x: Tensor, packed: Tensor) -> Tensor:
         padding, stride = [self.padding] * 2, [self.stride] * 2
