@@ -24,6 +24,7 @@ class FrozenConvolution:
     def __init__(self, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0) -> None:
         self.weight, self.bias = _stored(weight), None if bias is None else bias.detach().to(weight.dtype)
         self.stride, self.padding = stride, padding
+        self.geometry = self._geometry()
         self.packs = _packs(self.weight)
         self.packed: tuple[torch.Size, Tensor] | None = None
 
@@ -43,13 +44,15 @@ class FrozenConvolution:
     def _plain(self, x: Tensor) -> Tensor:
         return conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
+    def _geometry(self) -> tuple[list[int] | int, ...]:
+        """Padding, stride, dilation and groups, as oneDNN's functions take them."""
+        return [self.padding] * 2, [self.stride] * 2, [1, 1], 1
+
     def _pack(self, shape: torch.Size) -> Tensor:
-        padding, stride = [self.padding] * 2, [self.stride] * 2
-        return torch.ops.mkldnn._reorder_convolution_weight(self.weight, padding, stride, [1, 1], 1, shape)
+        return torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self.geometry, shape)
 
     def _apply(self, x: Tensor, packed: Tensor) -> Tensor:
-        padding, stride = [self.padding] * 2, [self.stride] * 2
-        return torch.ops.mkldnn._convolution_pointwise(x, packed, self.bias, padding, stride, [1, 1], 1, "none", [], "")
+        return torch.ops.mkldnn._convolution_pointwise(x, packed, self.bias, *self.geometry, "none", [], "")
 
 
 class FrozenTransposedConvolution(FrozenConvolution):
@@ -65,17 +68,16 @@ class FrozenTransposedConvolution(FrozenConvolution):
     def _plain(self, x: Tensor) -> Tensor:
         return conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding, self.stride - 1)
 
+    def _geometry(self) -> tuple[list[int] | int, ...]:
+        """As of the other, with the rows and columns that the output has more, before the stride."""
+        padding, *others = super()._geometry()
+        return padding, [self.stride - 1] * 2, *others
+
     def _pack(self, shape: torch.Size) -> Tensor:
-        padding, stride, more = [self.padding] * 2, [self.stride] * 2, [self.stride - 1] * 2
-        return torch.ops.mkldnn._reorder_convolution_transpose_weight(
-            self.weight, padding, more, stride, [1, 1], 1, shape
-        )
+        return torch.ops.mkldnn._reorder_convolution_transpose_weight(self.weight, *self.geometry, shape)
 
     def _apply(self, x: Tensor, packed: Tensor) -> Tensor:
-        padding, stride, more = [self.padding] * 2, [self.stride] * 2, [self.stride - 1] * 2
-        return torch.ops.mkldnn._convolution_transpose_pointwise(
-            x, packed, self.bias, padding, more, stride, [1, 1], 1, "none", [], ""
-        )
+        return torch.ops.mkldnn._convolution_transpose_pointwise(x, packed, self.bias, *self.geometry, "none", [], "")
 
 
 def frozen(
