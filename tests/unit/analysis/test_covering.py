@@ -48,6 +48,14 @@ def test_all_models_are_taken_where_there_are_no_more():
     assert covering.choose({"low": above(0.5, 0.1, 0.8)}, BASE, 3).models == ("low",)
 
 
+def test_the_fewest_models_above_the_whole_curve():
+    curves = {"low": above(0.5, 0.1, 0.2), "middle": above(0.3, 0.2, 0.5), "high": above(0.4, 0.5, 0.8)}
+    assert covering.choose(curves, BASE, 2).smallest < 0
+    assert covering.fewest(curves, BASE).models == ("low", "middle", "high")
+    assert covering.fewest({"all": above(0.1, 0.1, 0.8)} | curves, BASE).models == ("all",)
+    assert covering.fewest({"below": above(-0.1, 0.1, 0.8)}, BASE) is None
+
+
 def test_the_range_that_is_judged_is_what_some_refinement_reaches():
     curves = {"low": above(0.5, 0.1, 0.2), "high": above(0.5, 0.4, 0.8)}
     one = covering.choose(curves, BASE, 1)

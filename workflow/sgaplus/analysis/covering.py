@@ -77,6 +77,15 @@ def choose(curves: Mapping[str, np.ndarray], base: np.ndarray, count: int) -> Co
     return Cover(models, float(choices[models][worst]), float(bpp[worst]), ends)
 
 
+def fewest(curves: Mapping[str, np.ndarray], base: np.ndarray) -> Cover | None:
+    """The smallest choice that lies above the base curve wherever :func:`choose` looks; None if there is none.
+
+    Args: As of :func:`choose`.
+    """
+    choices = (choose(curves, base, count) for count in range(1, len(curves) + 1))
+    return next((chosen for chosen in choices if chosen.smallest > 0), None)
+
+
 def gain(curves: Sequence[np.ndarray], base: np.ndarray) -> np.ndarray:
     """Gain in dB of the best of these models at the rate of each base model."""
     return np.max([reach(curve, base[:, RATE]) for curve in curves], axis=0) - base[:, PSNR]

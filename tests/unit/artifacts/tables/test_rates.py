@@ -111,3 +111,21 @@ def test_cover_has_the_gain_at_the_rate_of_each_base_model():
     (note,) = table.notes
     assert set(values["From model"]) <= set(re.findall(r"model_lmbda[\d.]*\d", note))
     assert (table.low["Gain (dB)"] <= values["Gain (dB)"].to_numpy() + 1e-12).all()
+
+
+def test_cover_names_the_fewest_models_that_do_where_its_own_do_not():
+    records = refined(("ssl",), lmbdas=LMBDAS, targets=LMBDAS)
+    low = records["model_lmbda"] < 0.01
+    far = np.where(low, records["target_lmbda"] > 0.01, records["target_lmbda"] < 0.005)
+    records["psnr"] += (0.5 - 3 * far) * (records["step"] > 0)  # neither half reaches the other's end
+    one, two = (rates.cover(results(records, {**ENTRY, "methods": ["ssl"], "cover": count})) for count in (1, 2))
+    assert "do not. " in one.notes[0]
+    assert " 2 models do: " in one.notes[0]
+    assert "models do: " not in two.notes[0]
+
+
+def test_cover_says_so_where_all_models_together_do_not():
+    records = refined(("ssl",), lmbdas=LMBDAS, targets=LMBDAS)
+    records["psnr"] -= 9 * (records["step"] > 0)
+    table = rates.cover(results(records, {**ENTRY, "methods": ["ssl"], "cover": 1}))
+    assert table.notes[0].endswith("All of them together do not cover it.")

@@ -89,6 +89,8 @@ def cover(results: Results) -> Table:
     low, high = (pd.DataFrame({"Gain (dB)": end}, values.index) for end in ends)
     decimals = {name: 2 for name in map(str, values) if "dB" in name}
     note = _choice(label, chosen)
+    if chosen.smallest <= 0:
+        note += _fewest(covering.fewest(means, base.mean(axis=1)))
     if values["Gain (dB)"].isna().any():
         note += " An empty gain: these models do not reach so low a rate."
     return Table(values, low, high, base.shape[1], decimals=decimals, names=results.models, notes=(note,))
@@ -154,3 +156,9 @@ def _choice(label: str, chosen: covering.Cover) -> str:
         f"{label}: {names} {best}. From {chosen.ends[0]:.3f} to {chosen.ends[1]:.3f} bpp their smallest "
         f"gain is {minus(f'{chosen.smallest:+.2f}')} dB, at {chosen.at:.3f} bpp."
     )
+
+
+def _fewest(cover: covering.Cover | None) -> str:
+    if cover is None:
+        return " All of them together do not cover it."
+    return f" {len(cover.models)} models do: {', '.join(cover.models)}, by {cover.smallest:.2f} dB at least."
