@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 
 import torch
 from compressai.models.google import MeanScaleHyperprior
@@ -36,19 +38,22 @@ class PlainRefinement:
     def step(self, number: int) -> tuple[float, float]:
         """Take a step; returns the method loss and the true loss before it."""
         tau = math.exp(-self.tau_rate * number)
-        z = _ssl(self.z - self.medians, tau) + self.medians
-        scales, means = self.model.h_s(z).chunk(2, 1)
-        y = _ssl(self.y - means, tau) + means
-        loss = self._rate(y, z, scales, means) + self._distortion(self.model.g_s(y))
+        loss = self._loss(lambda v: _ssl(v, tau))
         with torch.no_grad():
-            z = torch.round(self.z - self.medians) + self.medians
-            scales, means = self.model.h_s(z).chunk(2, 1)
-            y = torch.round(self.y - means) + means
-            true_loss = self._rate(y, z, scales, means) + self._distortion(self.model.g_s(y))
+            true_loss = self._loss(torch.round)
+        self._descend(loss)
+        return loss.item(), true_loss.item()
+
+    def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return loss.item(), true_loss.item()
+
+    def _loss(self, rounding: Callable[[Tensor], Tensor]) -> Tensor:
+        z = rounding(self.z - self.medians) + self.medians
+        scales, means = self.model.h_s(z).chunk(2, 1)
+        y = rounding(self.y - means) + means
+        return self._rate(y, z, scales, means) + self._distortion(self.model.g_s(y))
 
     def _rate(self, y: Tensor, z: Tensor, scales: Tensor, means: Tensor) -> Tensor:
         bottleneck, conditional = self.model.entropy_bottleneck, self.model.gaussian_conditional
@@ -59,6 +64,23 @@ class PlainRefinement:
 
     def _distortion(self, x_hat: Tensor) -> Tensor:
         return self.lmbda * PEAK**2 * nn.functional.mse_loss(x_hat, self.x)
+
+
+class LeanRefinement(PlainRefinement):
+    """The plain loop without what refinement can do without: the weights' gradients and each step's true loss.
+
+    Args: As :class:`PlainRefinement`, whose model stays as it is.
+    """
+
+    def __init__(self, model: MeanScaleHyperprior, x: Tensor, lmbda: float, tau_rate: float = 1e-3) -> None:
+        super().__init__(copy.deepcopy(model).requires_grad_(False), x, lmbda, tau_rate)
+
+    def step(self, number: int) -> tuple[float, float]:
+        """Take a step; returns the method loss before it, and no number for the true loss."""
+        tau = math.exp(-self.tau_rate * number)
+        loss = self._loss(lambda v: _ssl(v, tau))
+        self._descend(loss)
+        return loss.item(), math.nan
 
 
 def _ssl(v: Tensor, tau: float, a: float = 2.3) -> Tensor:

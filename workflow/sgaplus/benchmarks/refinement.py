@@ -17,7 +17,7 @@ from compressai.models import MeanScaleHyperprior
 from PIL import Image
 from torch import Tensor
 
-from sgaplus.benchmarks.plain_loops import PlainRefinement
+from sgaplus.benchmarks.plain_loops import LeanRefinement, PlainRefinement
 from sgaplus.codec.frozen import Codec, as_tensor
 from sgaplus.codec.hyperprior import Hyperprior, load_state, widths
 from sgaplus.codec.latents import Latents
@@ -37,10 +37,10 @@ from sgaplus.training.recipe import Recipe
 REFINEMENT = (
     *("device", "n", "height", "width", "batch", "loop", "steps_per_second", "ratio", "limit_share", "true_loss"),
 )
-"""Columns of the benchmark. ``steps_per_second`` counts the steps of each image; ``ratio`` is to the plain loop;
-``limit_share`` is the share of the device's measured rate of matrix products, counting the synthesis transform's
-forward and backward pass alone; ``true_loss`` is the true loss after the timed steps, the same number in both loops,
-measured in float32, as the mean over the images."""
+"""Columns of the benchmark. ``loop`` is plain, lean or engine; ``steps_per_second`` counts the steps of each image;
+``ratio`` is to the plain loop; ``limit_share`` is the share of the device's measured rate of matrix products, counting
+the synthesis transform's forward and backward pass alone; ``true_loss`` is the true loss after the timed steps, the
+same number in all loops, measured in float32, as the mean over the images."""
 
 TIME_TO_LOSS = (
     *("device", "n", "height", "width", "method", "steps", "seconds", "plain_seconds", "ratio", "true_loss"),
@@ -111,51 +111,41 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def optimizations(codec: Codec, pictures: Sequence[Tensor]) -> list[LatentOptimization]:
-    """Refinements of pictures by SSL, as many at once as the engine takes on the codec's device."""
+def optimizations(codec: Codec, pictures: Sequence[Tensor], method: Method = SSL) -> list[LatentOptimization]:
+    """Refinements of pictures, as many at once as the engine takes on the codec's device."""
     size = LARGEST_SUB_BATCH.get(codec.device.type, len(pictures))
     named = [(str(i), picture) for i, picture in enumerate(pictures)]
     batches = [SubBatch(named[i : i + size]) for i in range(0, len(named), size)]
-    return [LatentOptimization(codec, batch, SSL, Plan(LMBDA, SSL.steps)) for batch in batches]
+    return [LatentOptimization(codec, batch, method, Plan(LMBDA, method.steps)) for batch in batches]
 
 
 def compare(case: Case, device: torch.device, precision: str, budget: float) -> list[Row]:
-    """The plain loop's row and the engine's; they take turns, so that both meet the same machine.
+    """Rows of the plain loop, of the lean one and of the engine; they take turns, so that all meet the same machine.
 
     Each loop runs under the allocator settings it would have alone: the engine has the C library keep freed memory.
 
     Args:
         case: Channels, and the size and number of the images.
-        device: The device of both loops.
+        device: The device of all loops.
         precision: Precision of the engine.
         budget: Seconds to spend.
     """
     channels, height, width, count = case
-    wide = widened(channels).to(device)
-    codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
-    pictures = [picture.to(device) for picture in photographs(height, width, count)]
+    wide, codec, pictures = _scene(case, device, precision)
     plain = [PlainRefinement(wide, picture[None], LMBDA) for picture in pictures]
+    lean = [LeanRefinement(wide, picture[None], LMBDA) for picture in pictures]
     engine = optimizations(codec, pictures)
-
-    def plain_steps(start: int, stop: int) -> None:
-        return_memory()
-        for loop in plain:
-            for step in range(start, stop):
-                loop.step(step)
-
-    def engine_steps(start: int, stop: int) -> None:
-        if device.type == "cpu":
-            keep_memory()
-        for optimization in engine:
-            for step in range(start, stop):
-                optimization.step(step, optimization.loss(step))
-
+    latents = {
+        "plain": lambda: [Latents(loop.y, loop.z) for loop in plain],
+        "lean": lambda: [Latents(loop.y, loop.z) for loop in lean],
+        "engine": lambda: [optimization.latents for optimization in engine],
+    }
+    loops = (_plain_steps(plain), _plain_steps(lean), _engine_steps(engine))
     dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
-    steps, turns = _take_turns((plain_steps, engine_steps), budget, device, dtype)
+    steps, turns = _take_turns(loops, budget, device, dtype)
     operations = count * synthesis_operations(wide.N, wide.M, height * width)
-    ends = [[Latents(loop.y, loop.z) for loop in plain], [optimization.latents for optimization in engine]]
     rows: list[Row] = []
-    for k, loop_name in enumerate(("plain", "engine")):
+    for k, loop_name in enumerate(latents):
         row: Row = {
             "device": name_of(device),
             "n": channels,
@@ -166,7 +156,7 @@ def compare(case: Case, device: torch.device, precision: str, budget: float) -> 
             "steps_per_second": round(median([count / times[k] for times, _ in turns]), 4),
             "ratio": round(median([times[0] / times[k] for times, _ in turns]), 3),
             "limit_share": round(median([operations / rate / times[k] for times, rate in turns]), 3),
-            "true_loss": _true_loss(codec, pictures, ends[k], LMBDA),
+            "true_loss": _true_loss(codec, pictures, latents[loop_name](), LMBDA),
         }
         rows.append(row)
         print(
@@ -178,8 +168,41 @@ def compare(case: Case, device: torch.device, precision: str, budget: float) -> 
     return rows
 
 
+def _scene(case: Case, device: torch.device, precision: str) -> tuple[MeanScaleHyperprior, Codec, list[Tensor]]:
+    """The widened model, the same as the engine's codec, and the pictures, all on the device."""
+    channels, height, width, count = case
+    wide = widened(channels).to(device)
+    codec = Codec(Hyperprior.of(wide.state_dict()), device, precision)
+    return wide, codec, [picture.to(device) for picture in photographs(height, width, count)]
+
+
+Loop = Callable[[int, int], None]
+"""Takes the steps of a range."""
+
+
+def _plain_steps(loops: Sequence[PlainRefinement]) -> Loop:
+    def advance(start: int, stop: int) -> None:
+        return_memory()
+        for loop in loops:
+            for step in range(start, stop):
+                loop.step(step)
+
+    return advance
+
+
+def _engine_steps(optimizations: Sequence[LatentOptimization]) -> Loop:
+    def advance(start: int, stop: int) -> None:
+        if optimizations[0].codec.device.type == "cpu":
+            keep_memory()
+        for optimization in optimizations:
+            for step in range(start, stop):
+                optimization.advance(step)
+
+    return advance
+
+
 def _take_turns(
-    loops: Sequence[Callable[[int, int], None]], budget: float, device: torch.device, dtype: torch.dtype
+    loops: Sequence[Loop], budget: float, device: torch.device, dtype: torch.dtype
 ) -> tuple[int, list[tuple[list[float], float]]]:
     """Loops over a range of steps, in turns.
 
@@ -207,8 +230,8 @@ def _true_loss(codec: Codec, pictures: Sequence[Tensor], latents: Sequence[Laten
 def times_to_loss(case: Case, device: torch.device, precision: str, budget: float) -> list[Row]:
     """Rows of :data:`TIME_TO_LOSS`: how long the plain loop takes to SSL's loss, and each method to its own.
 
-    Steps are timed on the widened model, and losses are those of :data:`MODEL` itself, since both compute the same
-    function.
+    Steps of every method are timed on the widened model, in turns with the plain loop's, and losses are those of
+    :data:`MODEL` itself, since both compute the same function.
 
     Args:
         case: Channels, height and width; one image.
@@ -217,10 +240,14 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
         budget: Seconds to spend on timing steps.
     """
     channels, height, width, _ = case
-    plain, engine = (float(row["steps_per_second"]) for row in compare(case, device, precision, budget))
-    plain_seconds = RACE[0][1] / plain
+    wide, codec, pictures = _scene(case, device, precision)
+    loops = [_plain_steps([PlainRefinement(wide, picture[None], LMBDA) for picture in pictures])]
+    loops += [_engine_steps(optimizations(codec, pictures, method)) for method in _racers()]
+    dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
+    _, turns = _take_turns(loops, budget, device, dtype)
+    plain_seconds = RACE[0][1] * median([times[0] for times, _ in turns])
     rows: list[Row] = []
-    for (name, steps), loss in zip(RACE, _ends(height, width, device, precision), strict=True):
+    for k, ((name, steps), loss) in enumerate(zip(RACE, _ends(height, width, device, precision), strict=True), start=1):
         row: Row = {
             "device": name_of(device),
             "n": channels,
@@ -228,9 +255,9 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
             "width": width,
             "method": name,
             "steps": steps,
-            "seconds": round(steps / engine, 3),
+            "seconds": round(steps * median([times[k] for times, _ in turns]), 3),
             "plain_seconds": round(plain_seconds, 3),
-            "ratio": round(plain_seconds * engine / steps, 3),
+            "ratio": round(RACE[0][1] / steps * median([times[0] / times[k] for times, _ in turns]), 3),
             "true_loss": loss,
         }
         rows.append(row)
@@ -242,15 +269,17 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
     return rows
 
 
+def _racers() -> list[Method]:
+    entries = methods.read()
+    return [Method.from_settings(entries[name] | {"steps": steps}) for name, steps in RACE]
+
+
 @cache  # minutes, and the same for every N
 def _ends(height: int, width: int, device: torch.device, precision: str) -> list[float]:
     """The true loss at which each method of :data:`RACE` ends on a photograph of this size, under :data:`MODEL`."""
-    codec, entries, ends = Codec.load(MODEL, device, precision), methods.read(), []
-    for name, steps in RACE:
-        method = Method.from_settings(entries[name] | {"steps": steps})
-        (refined,) = refine(codec, [("0", photographs(height, width, 1)[0])], method, Plan(LMBDA, steps))
-        ends.append(float(refined.rows[-1]["true_loss"]))
-    return ends
+    codec, picture = Codec.load(MODEL, device, precision), photographs(height, width, 1)[0]
+    refined = [refine(codec, [("0", picture)], method, Plan(LMBDA, method.steps)) for method in _racers()]
+    return [float(image.rows[-1]["true_loss"]) for (image,) in refined]
 
 
 def startup(device: torch.device) -> list[Row]:
