@@ -173,6 +173,9 @@ def test_an_effort_is_a_method_and_its_steps_unless_they_are_given():
     assert found("--effort", "2") == command_line.EFFORTS[2]
     assert found("--effort", "2", "--steps", "0") == (command_line.EFFORTS[2][0], 0)
     assert found("--method", "sga", "--effort", "9") == ("sga", command_line.EFFORTS[9][1])
+    assert found("--steps", "100000") == (command_line.EFFORTS[9][0], 100000)
+    for method, steps in command_line.EFFORTS.values():
+        assert found("--steps", str(steps)) == (method, steps)
 
 
 def test_more_effort_is_more_steps_of_methods_that_exist():

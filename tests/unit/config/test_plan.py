@@ -53,9 +53,10 @@ def test_the_demo_is_small(demo):
 def test_a_laptop_makes_every_artifact_of_the_paper_at_2000_steps_on_all_of_kodak_under_the_small_models(paper):
     laptop = validated(overlaid("config.yaml", "laptop.yaml"))
     left_out = {"bd_clic", "codecs_kodak", "ms_ssim_kodak"}
-    assert laptop["experiments"].keys() == paper["experiments"].keys() - left_out
-    for name, entry in laptop["experiments"].items():
-        theirs = paper["experiments"][name]
+    of_the_paper = paper["experiments"].keys() - left_out
+    assert laptop["experiments"].keys() >= of_the_paper  # and its own
+    for name in of_the_paper:
+        entry, theirs = laptop["experiments"][name], paper["experiments"][name]
         assert [entry.get(key) for key in ("figure", "table", "steps")] == [
             theirs.get(key) for key in ("figure", "table", "steps")
         ]
@@ -113,17 +114,19 @@ def test_every_combination_that_experiments_ask_for_is_refined_once(overlay):
         assert len(plan.refinements(config, name)) == len(distinct(config | {"experiments": {name: entry}}))
 
 
-def test_the_search_for_the_fast_setting_is_around_it_and_is_confirmed_on_other_photographs(paper):
+def test_the_search_for_fast_settings_is_around_them_and_is_confirmed_on_other_photographs(paper):
     search = validated(overlaid("config.yaml", "fast.yaml"))
-    found, experiments = search["methods"]["ssl_fast"], search["experiments"]
-    assert found == paper["methods"]["ssl_fast"]
+    methods, experiments = search["methods"], search["experiments"]
+    assert methods == paper["methods"]
     grids = [experiments[name] for name in experiments if name.startswith("search_")]
     assert {model for grid in grids for model in grid["models"]} < set(experiments["fast_confirmed"]["models"])
     assert {grid["dataset"] for grid in grids}.isdisjoint({experiments["fast_confirmed"]["dataset"]})
     for grid in grids:
+        (method,) = grid["methods"]
+        found = methods[method]
         for name, values in grid["sweep"].items():
             assert min(values) < (found["parameters"] | found)[name] < max(values)
-    assert found["steps"] <= 500
+        assert grid["steps"] == [found["steps"]]
 
 
 @pytest.mark.parametrize("settings", ["parameters", "searched"])
@@ -181,7 +184,8 @@ def test_settings_of_the_paper_are_the_papers(paper):
     training = paper["training"]
     assert [training[key] for key in ("batch_size", "crop", "lr", "lr_schedule")] == [32, 256, 1e-4, "constant"]
     lr = {name: method["lr"] for name, method in paper["methods"].items()}
-    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4, "ssl_fast": 0.04, "ssl_faster": 0.06}  # ours
+    ours = {"ssl_fast": 0.04, "ssl_faster": 0.06, "ssl_thorough": 0.02}
+    assert lr == dict.fromkeys(lr, 5e-3) | {"ste": 1e-4} | ours
     assert paper["methods"]["sga"]["tau_max"] == 0.5
     for name in ("linear", "cosine", "ssl", "linear3", "cosine3", "ssl3"):
         assert [paper["methods"][name][key] for key in ("tau_max", "cooling", "steps")] == [1.0, 2.0, 2000]

@@ -28,9 +28,9 @@ EFFORTS = {
     4: ("ssl_faster", 200),
     5: ("ssl_faster", 300),
     6: ("ssl_faster", 500),
-    7: ("ssl_faster", 1000),
-    8: ("ssl_faster", 2000),
-    9: ("ssl_faster", 4000),
+    7: ("ssl_thorough", 1000),
+    8: ("ssl_thorough", 2000),
+    9: ("ssl_thorough", 4000),
 }
 """Method and steps of refinement by the effort."""
 
@@ -105,10 +105,16 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of a command line; those that an effort decides have their values."""
     options = _parser().parse_args(arguments)
     if options.command == "compress":
-        method, steps = EFFORTS[options.effort]
-        options.method = options.method or method
+        _, steps = EFFORTS[options.effort]
         options.steps = steps if options.steps is None else options.steps
+        options.method = options.method or method_for(options.steps)
     return options
+
+
+def method_for(steps: int) -> str:
+    """The method of the least effort of so many steps, or of the greatest: the larger its steps, the fewer are good."""
+    methods = [method for method, most in EFFORTS.values() if steps <= most]
+    return methods[0] if methods else EFFORTS[max(EFFORTS)][0]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,8 +164,8 @@ def _add_compress(commands: Any) -> None:
     goal("--target-psnr", type=_positive, metavar="DB", help="quality in dB; finds model and lambda")
     effort = "from seconds (1) to thorough (9): the method and the steps, unless they are given (%(default)s)"
     add("--effort", type=int, choices=EFFORTS, default=DEFAULT_EFFORT, metavar="1..9", help=effort)
-    method, steps = EFFORTS[DEFAULT_EFFORT]
-    add("--method", help=f"an entry of `methods` in config/config.yaml ({method})")
+    _, steps = EFFORTS[DEFAULT_EFFORT]
+    add("--method", help="an entry of `methods` in config/config.yaml (one that the steps suit)")
     add("--steps", type=_count, help=f"steps of refinement; 0 is the plain codec ({steps})")
     add("--seed", type=_whole, default=0, help="seed of the random numbers (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to refine (%(default)s)")
