@@ -52,11 +52,11 @@ def test_one_image_chosen_by_the_day_is_refined_to_the_recorded_loss(house, snak
 
 def refinement_of(image, model, method, photographs):
     """What is laid over the laptop's configuration to refine one image under one model by one method."""
-    paper = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    paper, laptop = (yaml.safe_load((REPOSITORY / file).read_text()) for file in ("config/config.yaml", CONFIG))
     return {
         "run": "anew",
         "datasets": {"kodak_centres": {"path": str(photographs), "images": [image], "count": 1}},
-        "experiments": dict.fromkeys(paper["experiments"])
+        "experiments": dict.fromkeys(paper["experiments"] | laptop["experiments"])
         | {"fig7_kodak_rd": {"models": [model], "methods": [method]}},
         "claims": dict.fromkeys(paper["claims"]),
         "comparison": None,
