@@ -54,7 +54,7 @@ def test_the_time_to_a_loss_is_that_of_each_methods_own_steps_beside_the_plain_l
     monkeypatch.setattr(refinement, "RACE", (("ssl", 4), ("ssl_fast", 2)))
     taken = []
 
-    def take_turns(loops, _budget, _device, _dtype):
+    def take_turns(loops, _budget, _codec):
         for loop in loops:
             loop(0, 1)
         taken.append(len(loops))

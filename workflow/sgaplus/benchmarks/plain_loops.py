@@ -11,6 +11,7 @@ from compressai.models.google import MeanScaleHyperprior
 from torch import Tensor, nn
 from torch.distributions import RelaxedOneHotCategorical
 
+from sgaplus.codec.latents import Latents
 from sgaplus.metrics import PEAK
 
 
@@ -37,17 +38,25 @@ class PlainRefinement:
 
     def step(self, number: int) -> tuple[float, float]:
         """Take a step; returns the method loss and the true loss before it."""
-        tau = math.exp(-self.tau_rate * number)
-        loss = self._loss(lambda v: _ssl(v, tau))
+        loss = self._method_loss(number)
         with torch.no_grad():
             true_loss = self._loss(torch.round)
         self._descend(loss)
         return loss.item(), true_loss.item()
 
+    @property
+    def latents(self) -> Latents:
+        """The latents as they are now, of one image."""
+        return Latents(self.y, self.z)
+
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+
+    def _method_loss(self, number: int) -> Tensor:
+        tau = math.exp(-self.tau_rate * number)
+        return self._loss(lambda v: _ssl(v, tau))
 
     def _loss(self, rounding: Callable[[Tensor], Tensor]) -> Tensor:
         z = rounding(self.z - self.medians) + self.medians
@@ -77,8 +86,7 @@ class LeanRefinement(PlainRefinement):
 
     def step(self, number: int) -> tuple[float, float]:
         """Take a step; returns the method loss before it, and no number for the true loss."""
-        tau = math.exp(-self.tau_rate * number)
-        loss = self._loss(lambda v: _ssl(v, tau))
+        loss = self._method_loss(number)
         self._descend(loss)
         return loss.item(), math.nan
 

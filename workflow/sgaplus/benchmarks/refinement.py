@@ -135,17 +135,15 @@ def compare(case: Case, device: torch.device, precision: str, budget: float) -> 
     plain = [PlainRefinement(wide, picture[None], LMBDA) for picture in pictures]
     lean = [LeanRefinement(wide, picture[None], LMBDA) for picture in pictures]
     engine = optimizations(codec, pictures)
-    latents = {
-        "plain": lambda: [Latents(loop.y, loop.z) for loop in plain],
-        "lean": lambda: [Latents(loop.y, loop.z) for loop in lean],
-        "engine": lambda: [optimization.latents for optimization in engine],
+    running: dict[str, Sequence[PlainRefinement | LatentOptimization]] = {
+        "plain": plain,
+        "lean": lean,
+        "engine": engine,
     }
-    loops = (_plain_steps(plain), _plain_steps(lean), _engine_steps(engine))
-    dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
-    steps, turns = _take_turns(loops, budget, device, dtype)
+    steps, turns = _take_turns((_plain_steps(plain), _plain_steps(lean), _engine_steps(engine)), budget, codec)
     operations = count * synthesis_operations(wide.N, wide.M, height * width)
     rows: list[Row] = []
-    for k, loop_name in enumerate(latents):
+    for k, (loop_name, refinements) in enumerate(running.items()):
         row: Row = {
             "device": name_of(device),
             "n": channels,
@@ -156,7 +154,7 @@ def compare(case: Case, device: torch.device, precision: str, budget: float) -> 
             "steps_per_second": round(median([count / times[k] for times, _ in turns]), 4),
             "ratio": round(median([times[0] / times[k] for times, _ in turns]), 3),
             "limit_share": round(median([operations / rate / times[k] for times, rate in turns]), 3),
-            "true_loss": _true_loss(codec, pictures, latents[loop_name](), LMBDA),
+            "true_loss": _true_loss(codec, pictures, [one.latents for one in refinements], LMBDA),
         }
         rows.append(row)
         print(
@@ -201,15 +199,14 @@ def _engine_steps(optimizations: Sequence[LatentOptimization]) -> Loop:
     return advance
 
 
-def _take_turns(
-    loops: Sequence[Loop], budget: float, device: torch.device, dtype: torch.dtype
-) -> tuple[int, list[tuple[list[float], float]]]:
-    """Loops over a range of steps, in turns.
+def _take_turns(loops: Sequence[Loop], budget: float, codec: Codec) -> tuple[int, list[tuple[list[float], float]]]:
+    """Loops over a range of steps, in turns, on a codec's device and beside the matrix rate in its precision.
 
     Returns:
         The number of steps that each loop has taken; and for every turn, each loop's seconds per step and the
         rate of matrix products in operations per second.
     """
+    device, dtype = codec.device, torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
     for loop in loops:
         loop(0, 1)  # pays the once-only costs
     each = max(1, round(budget / ROUNDS / sum(seconds(partial(loop, 1, 2), device) for loop in loops)))
@@ -243,8 +240,7 @@ def times_to_loss(case: Case, device: torch.device, precision: str, budget: floa
     wide, codec, pictures = _scene(case, device, precision)
     loops = [_plain_steps([PlainRefinement(wide, picture[None], LMBDA) for picture in pictures])]
     loops += [_engine_steps(optimizations(codec, pictures, method)) for method in _racers()]
-    dtype = torch.bfloat16 if codec.precision == "bfloat16" else torch.float32
-    _, turns = _take_turns(loops, budget, device, dtype)
+    _, turns = _take_turns(loops, budget, codec)
     plain_seconds = RACE[0][1] * median([times[0] for times, _ in turns])
     rows: list[Row] = []
     for k, ((name, steps), loss) in enumerate(zip(RACE, _ends(height, width, device, precision), strict=True), start=1):

@@ -113,8 +113,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def method_for(steps: int) -> str:
     """The method of the least effort of so many steps, or of the greatest: the larger its steps, the fewer are good."""
-    methods = [method for method, most in EFFORTS.values() if steps <= most]
-    return methods[0] if methods else EFFORTS[max(EFFORTS)][0]
+    greatest, _ = EFFORTS[max(EFFORTS)]
+    return next((method for method, most in EFFORTS.values() if steps <= most), greatest)
 
 
 def _parser() -> argparse.ArgumentParser:
