@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -59,6 +60,14 @@ def test_files_are_concatenated_in_order(tmp_path):
         records.write([ROW | {"image": name}], tmp_path / f"{name}.parquet")
     records.concatenate([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "all.parquet")
     assert list(records.read([tmp_path / "all.parquet"])["image"]) == ["a", "b"]
+
+
+def test_what_is_gathered_takes_less_than_half_the_space(tmp_path):
+    losses = (1 + np.random.default_rng(0).random(20000, np.float32) / 10).tolist()  # as exact as the engine's
+    records.write([ROW | {"true_loss": loss} for loss in losses], tmp_path / "a.parquet")
+    records.concatenate([tmp_path / "a.parquet"], tmp_path / "all.parquet")
+    assert records.rows(tmp_path / "all.parquet") == records.rows(tmp_path / "a.parquet")
+    assert (tmp_path / "all.parquet").stat().st_size < (tmp_path / "a.parquet").stat().st_size / 2
 
 
 def test_only_the_refinements_asked_for_are_kept(tmp_path):
